@@ -1,0 +1,274 @@
+import { z } from 'zod';
+
+/*
+ * The wire contract of hostd: JSON over HTTP on a private address, `Authorization: Bearer <token>`.
+ * Replies are `{ok:true,value}` or `{ok:false,error}` (errors.ts) unless a route says that it streams.
+ * hostd knows machines, snapshots, files and bytes. It knows nothing of tenants, git or agents.
+ *
+ *   GET    /v1/host                              HostView
+ *   GET    /v1/machines                          MachineView[]
+ *   GET    /v1/machines/:machineId               MachineView
+ *   PUT    /v1/machines/:machineId               CreateMachine  -> MachineView        (safe to repeat)
+ *   DELETE /v1/machines/:machineId?lease=N       kills it, removes its files          (safe to repeat)
+ *   POST   /v1/machines/:machineId/suspend       SuspendMachine -> SuspendResult      (safe to repeat)
+ *   PUT    /v1/machines/:machineId/egress        SetEgress      -> {}
+ *   GET    /v1/machines/:machineId/egress-log    ?after=seq     -> EgressLogEntry[]
+ *   POST   /v1/machines/:machineId/exec          Exec           -> ExecResult
+ *   POST   /v1/machines/:machineId/write         WriteBytes     -> {}                 (files and FIFOs)
+ *   GET    /v1/machines/:machineId/tail          ?path&offset   -> octet stream, follows the file until the machine ends
+ *   GET    /v1/machines/:machineId/files         ?path          -> FileEntry[]        (one directory)
+ *   GET    /v1/machines/:machineId/file          ?path          -> octet stream, at most FILE_BYTES_MAX
+ *   PUT    /v1/machines/:machineId/file          ?path          <- octet stream, at most FILE_BYTES_MAX
+ *   GET    /v1/machines/:machineId/activity      Activity       (what still works inside: idle decisions)
+ *   GET    /v1/machines/:machineId/console       -> text, the last CONSOLE_BYTES_MAX bytes
+ *   WS     /v1/machines/:machineId/pty           ?name&user&cwd&cols&rows  binary frames = bytes, text frames = PtyControl
+ *   GET    /v1/snapshots                         SnapshotView[]
+ *   DELETE /v1/snapshots/:snapshotId             (safe to repeat)
+ */
+
+export const ACCELERATORS = ['kvm', 'tcg'] as const;
+export type Accelerator = (typeof ACCELERATORS)[number];
+
+export const FILE_BYTES_MAX = 2 * 1024 * 1024;
+export const CONSOLE_BYTES_MAX = 256 * 1024;
+export const EXEC_OUTPUT_BYTES_MAX = 1024 * 1024;
+
+/** Ids name directories and sockets, so the alphabet is closed. */
+export const idSchema = z.string().regex(/^[a-z]{3}_[a-z0-9]{10,40}$/);
+
+/** A name the guest can reach through the egress proxy that is served by the control plane or by hostd itself. */
+export const egressServiceSchema = z.object({
+  /** Host name the guest uses, such as `git.warren.internal`. Always plain HTTP inside the machine. */
+  host: z.string().max(253),
+  /** Absolute URL the request is sent to; the guest's path is appended to its path. */
+  upstream: z.url(),
+  /** Headers set outside the machine; they replace what the guest sent. Never logged. */
+  headers: z.record(z.string(), z.string()),
+});
+export type EgressService = z.infer<typeof egressServiceSchema>;
+
+export const egressRuleSchema = z.object({
+  /** Exact host, or `*.example.com` for its subdomains (not the apex). */
+  host: z.string().max(255),
+  ports: z.array(z.number().int().min(1).max(65535)).min(1),
+});
+export type EgressRule = z.infer<typeof egressRuleSchema>;
+
+/** Everything not named here is denied. Private, loopback, link-local and metadata addresses are denied even when named. */
+export const egressPolicySchema = z.object({
+  services: z.array(egressServiceSchema).max(16),
+  allow: z.array(egressRuleSchema).max(500),
+});
+export type EgressPolicy = z.infer<typeof egressPolicySchema>;
+
+export const machineSourceSchema = z.discriminatedUnion('kind', [
+  /** Cold boot of the host's current base image. */
+  z.object({ kind: z.literal('image') }),
+  /** Same machine goes on where it was: machine id, host keys and processes stay. */
+  z.object({ kind: z.literal('resume'), snapshotId: idSchema }),
+  /** New machine from the same memory and disk: machine id, host keys, hostname and RNG are replaced. */
+  z.object({ kind: z.literal('fork'), snapshotId: idSchema }),
+  /** Boot from the snapshot's disk only; its memory is dropped. */
+  z.object({ kind: z.literal('disk'), snapshotId: idSchema }),
+]);
+export type MachineSource = z.infer<typeof machineSourceSchema>;
+
+export const createMachineSchema = z.object({
+  /** Fencing number; hostd refuses a verb that carries a lower one than it has seen for this machine. */
+  lease: z.number().int().min(1),
+  source: machineSourceSchema,
+  /** Ignored for `resume` and `fork`: the snapshot decides. */
+  memoryMiB: z.number().int().min(256).max(65536).default(1024),
+  vcpus: z.number().int().min(1).max(32).default(1),
+  diskGiB: z.number().int().min(2).max(500).default(8),
+  hostname: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/).default('warren'),
+  egress: egressPolicySchema,
+});
+export type CreateMachine = z.infer<typeof createMachineSchema>;
+
+/** `starting` until the guest answered once; `exited` when QEMU is gone without a suspend or delete (crash, host reboot). */
+export const MACHINE_STATES = ['starting', 'running', 'suspending', 'exited'] as const;
+export type MachineState = (typeof MACHINE_STATES)[number];
+
+export const machineViewSchema = z.object({
+  machineId: idSchema,
+  lease: z.number().int(),
+  state: z.enum(MACHINE_STATES),
+  source: machineSourceSchema,
+  accelerator: z.enum(ACCELERATORS),
+  /** QEMU's process on the host; null once it is gone. pid and start time (clock ticks since boot) together name it. */
+  process: z.object({ pid: z.number().int(), startTimeTicks: z.string() }).nullable(),
+  /** `/proc/sys/kernel/random/boot_id` as read in the guest; null until it answered. */
+  bootId: z.string().nullable(),
+  memoryMiB: z.number().int(),
+  vcpus: z.number().int(),
+  createdAt: z.iso.datetime(),
+  /** Milliseconds from the request to each named step, in order: `qemu`, `loaded`, `running`, `guest`, `ssh`. */
+  timingsMs: z.record(z.string(), z.number()),
+  /** Why it is `exited`: cause and the tail of QEMU's output. */
+  exitReason: z.string().nullable(),
+});
+export type MachineView = z.infer<typeof machineViewSchema>;
+
+export const suspendMachineSchema = z.object({ lease: z.number().int().min(1), snapshotId: idSchema });
+export type SuspendMachine = z.infer<typeof suspendMachineSchema>;
+
+export const guestProcessSchema = z.object({
+  pid: z.number().int(),
+  startTimeTicks: z.string(),
+  user: z.string(),
+  command: z.string(),
+});
+
+/** Written last into the snapshot's directory: a snapshot without it does not exist. */
+export const snapshotManifestSchema = z.object({
+  schemaVersion: z.literal(1),
+  snapshotId: idSchema,
+  machineId: idSchema,
+  parentSnapshotId: idSchema.nullable(),
+  imageId: z.string(),
+  qemuVersion: z.string(),
+  machineType: z.string(),
+  cpuModel: z.string(),
+  accelerator: z.enum(ACCELERATORS),
+  memoryMiB: z.number().int(),
+  vcpus: z.number().int(),
+  bootId: z.string().nullable(),
+  /** What ran when it was suspended, kernel threads left out; at most 200 rows. */
+  processes: z.array(guestProcessSchema),
+  /** TCP ports something listened on. */
+  listening: z.array(z.number().int()),
+  deviceStateSha256: z.string(),
+  files: z.record(z.string(), z.object({ bytes: z.number().int() })),
+  createdAt: z.iso.datetime(),
+});
+export type SnapshotManifest = z.infer<typeof snapshotManifestSchema>;
+
+export const snapshotViewSchema = z.object({
+  snapshotId: idSchema,
+  manifest: snapshotManifestSchema,
+  /** Bytes allocated on disk, shared blocks counted in full. */
+  storedBytes: z.number().int(),
+});
+export type SnapshotView = z.infer<typeof snapshotViewSchema>;
+
+export const suspendResultSchema = z.object({
+  snapshot: snapshotViewSchema,
+  /** From the request to QEMU gone from the process table. */
+  releasedMs: z.number(),
+  /** QEMU's process was looked for after the suspend and was not there. */
+  processGone: z.boolean(),
+});
+export type SuspendResult = z.infer<typeof suspendResultSchema>;
+
+export const execSchema = z.object({
+  /** Run as given, no shell. */
+  argv: z.array(z.string().max(100_000)).min(1).max(200),
+  cwd: z.string().optional(),
+  env: z.record(z.string(), z.string()).default({}),
+  /** Guest user. */
+  user: z.enum(['agent', 'root']).default('agent'),
+  stdin: z.string().max(8 * 1024 * 1024).optional(),
+  timeoutMs: z.number().int().min(100).max(3_600_000).default(60_000),
+});
+export type Exec = z.input<typeof execSchema>;
+
+export const execResultSchema = z.object({
+  /** Null when it was ended by a signal or by the timeout. */
+  exitCode: z.number().int().nullable(),
+  signal: z.string().nullable(),
+  timedOut: z.boolean(),
+  /** UTF-8, the last EXEC_OUTPUT_BYTES_MAX bytes of each stream. */
+  stdout: z.string(),
+  stderr: z.string(),
+  truncated: z.boolean(),
+  durationMs: z.number(),
+});
+export type ExecResult = z.infer<typeof execResultSchema>;
+
+export const writeBytesSchema = z.object({
+  path: z.string().startsWith('/'),
+  dataBase64: z.string().max(16 * 1024 * 1024),
+  /** `append` also serves FIFOs; `replace` writes a temporary file and renames it. */
+  mode: z.enum(['append', 'replace']),
+  user: z.enum(['agent', 'root']).default('agent'),
+});
+export type WriteBytes = z.input<typeof writeBytesSchema>;
+
+export const fileEntrySchema = z.object({
+  name: z.string(),
+  kind: z.enum(['file', 'directory', 'symlink', 'other']),
+  bytes: z.number(),
+  modifiedAt: z.iso.datetime(),
+});
+export type FileEntry = z.infer<typeof fileEntrySchema>;
+
+export const activitySchema = z.object({
+  /** Open terminals and the time of their last input. */
+  terminals: z.array(z.object({ name: z.string(), lastInputAt: z.iso.datetime() })),
+  /** Exec calls in flight. */
+  execs: z.number().int(),
+  /** Egress connections open now. */
+  connections: z.number().int(),
+});
+export type Activity = z.infer<typeof activitySchema>;
+
+export const EGRESS_DECISIONS = ['allow', 'deny'] as const;
+export const egressLogEntrySchema = z.object({
+  seq: z.number().int(),
+  at: z.iso.datetime(),
+  decision: z.enum(EGRESS_DECISIONS),
+  /** `service`, `rule`, `not_listed`, `private_address`, `bad_host`, `bad_port`, `too_large`, `upstream_error`. */
+  reason: z.string(),
+  method: z.string(),
+  host: z.string(),
+  port: z.number().int(),
+  /** First 200 characters, query left out. */
+  path: z.string().nullable(),
+  status: z.number().int().nullable(),
+  bytesUp: z.number(),
+  bytesDown: z.number(),
+});
+export type EgressLogEntry = z.infer<typeof egressLogEntrySchema>;
+
+export const ptyControlSchema = z.object({
+  type: z.literal('resize'),
+  cols: z.number().int().min(1).max(1000),
+  rows: z.number().int().min(1).max(1000),
+});
+export type PtyControl = z.infer<typeof ptyControlSchema>;
+
+export const hostViewSchema = z.object({
+  hostId: z.string(),
+  version: z.string(),
+  contractVersion: z.number().int(),
+  accelerator: z.enum(ACCELERATORS),
+  /** How the accelerator was decided, for people: `a probe guest booted under KVM in 1.2 s`. */
+  acceleratorReason: z.string(),
+  qemuVersion: z.string(),
+  cores: z.number().int(),
+  memoryMiB: z.number().int(),
+  memoryFreeMiB: z.number().int(),
+  diskFreeBytes: z.number(),
+  /** Constant-time copy-on-write clones in the data directory. */
+  reflink: z.boolean(),
+  imageId: z.string().nullable(),
+  machines: z.number().int(),
+});
+export type HostView = z.infer<typeof hostViewSchema>;
+
+/** Layout inside every machine, relied on by both sides. */
+export const GUEST = {
+  workspace: '/workspace',
+  agentUser: 'agent',
+  /** FIFO; the agent unit holds it open read-write, so writers may come and go. */
+  agentStdin: '/run/warren/agent.in',
+  /** Appended, never truncated: offsets into it are stable for the life of the machine. */
+  agentStdout: '/var/lib/warren/agent.out',
+  agentStderr: '/var/lib/warren/agent.err',
+  /** `AGENT_COMMAND=…` and the agent's environment, read by warren-agent.service. */
+  agentEnv: '/etc/warren/agent.env',
+  agentUnit: 'warren-agent.service',
+  /** The egress proxy as seen from inside. */
+  proxyUrl: 'http://127.0.0.1:3128',
+} as const;

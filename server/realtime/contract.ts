@@ -1,0 +1,54 @@
+import { z } from 'zod';
+
+/*
+ * socket.io events between the browser and web, on path SOCKET_PATH of the same origin.
+ * The handshake carries next-auth's session cookie; its Origin must be ours. Every subscription is authorised on its own.
+ *
+ * Updates carry no content, only what moved on: the client fetches through tRPC, where tenancy is enforced once.
+ * PostgreSQL NOTIFY on NOTIFY_CHANNEL (payload `Notice`) connects the processes.
+ */
+export const SOCKET_PATH = '/socket';
+export const NOTIFY_CHANNEL = 'warren_notice';
+
+export const noticeSchema = z.discriminatedUnion('kind', [
+  /** The session row, its timeline (up to `rev`), its messages or its wakes changed. */
+  z.object({ kind: z.literal('session'), orgId: z.string(), sessionId: z.string(), rev: z.number().int().optional() }),
+  /** The change, its checks or its threads changed. */
+  z.object({ kind: z.literal('change'), orgId: z.string(), changeId: z.string(), sessionId: z.string().nullable() }),
+  z.object({ kind: z.literal('repository'), orgId: z.string(), repositoryId: z.string() }),
+]);
+export type Notice = z.infer<typeof noticeSchema>;
+
+export const ackSchema = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true) }),
+  z.object({ ok: z.literal(false), code: z.enum(['unauthorized', 'not_found', 'bad_request', 'asleep', 'unavailable']), message: z.string() }),
+]);
+export type Ack = z.infer<typeof ackSchema>;
+
+export const terminalOpenSchema = z.object({
+  orgSlug: z.string(),
+  sessionId: z.string(),
+  /** tmux session that holds it: the same name reattaches after a reload or a wake. */
+  name: z.string().regex(/^[a-z0-9-]{1,20}$/),
+  cols: z.number().int().min(2).max(500),
+  rows: z.number().int().min(2).max(300),
+});
+
+/** Client to server; the last argument of each is the acknowledgement. */
+export type ClientEvents = {
+  subscribe: (org: { orgSlug: string }, ack: (reply: Ack) => void) => void;
+  'terminal.open': (input: z.infer<typeof terminalOpenSchema>, ack: (reply: Ack) => void) => void;
+  'terminal.input': (input: { sessionId: string; name: string; data: string }) => void;
+  'terminal.resize': (input: { sessionId: string; name: string; cols: number; rows: number }) => void;
+  /** Characters written to the screen since the last report; the server pauses the stream past TERMINAL_WINDOW_CHARS. */
+  'terminal.consumed': (input: { sessionId: string; name: string; chars: number }) => void;
+  'terminal.close': (input: { sessionId: string; name: string }) => void;
+};
+
+export type ServerEvents = {
+  notice: (notice: Notice) => void;
+  'terminal.output': (output: { sessionId: string; name: string; data: string }) => void;
+  'terminal.ended': (end: { sessionId: string; name: string; reason: 'exited' | 'asleep' | 'lost' }) => void;
+};
+
+export const TERMINAL_WINDOW_CHARS = 100_000;
