@@ -1,0 +1,60 @@
+// Runs on whatever Node the computer has (20.9 or newer) with nothing installed: brings in the npm dependencies, then
+// hands over to the Node 24 among them. Everything else is TypeScript that Node 24 runs as it is.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const bin = path.join(root, 'node_modules', '.bin');
+const mark = path.join(root, 'node_modules', '.warren-lock');
+
+function lockHash() {
+  return createHash('sha256')
+    .update(readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
+}
+
+function installDependencies() {
+  const wanted = lockHash();
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return;
+  const startedAt = Date.now();
+  console.log('  … npm dependencies: installing (about a minute the first time)');
+  const result = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    // Prisma would otherwise download a native engine that nothing here uses.
+    env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', CHECKPOINT_DISABLE: '1' },
+  });
+  if (result.status !== 0) {
+    console.error(`\n  ✗ npm dependencies: npm ci ended with ${result.error?.message ?? `exit code ${result.status}`}`);
+    console.error('    Next step: see the lines above, then run the same command again; it carries on from here.');
+    process.exit(1);
+  }
+  writeFileSync(mark, wanted);
+  console.log(`  ✓ npm dependencies (${((Date.now() - startedAt) / 1000).toFixed(0)} s)`);
+}
+
+/** Installs what is missing and runs `script` under Node 24, passing on arguments, signals and the exit code. */
+export function runUnderNode24(script, args) {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 9)) {
+    console.error(`Warren needs Node 20.9 or newer to start; this is ${process.versions.node}.`);
+    process.exit(1);
+  }
+  process.chdir(root);
+  installDependencies();
+  const child = spawn(path.join(bin, 'node'), ['--disable-warning=ExperimentalWarning', path.join('scripts', script), ...args], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH}`, NEXT_TELEMETRY_DISABLED: '1' },
+  });
+  // A terminal sends Ctrl-C to the whole group: the child stops itself, this process only waits for it.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+    });
+  }
+  child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+}

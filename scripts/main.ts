@@ -1,0 +1,30 @@
+import { spawn } from 'node:child_process';
+import { runDemo } from './demo.ts';
+import { reportFailure } from './stage.ts';
+import { startWarren } from './start.ts';
+
+const HELP = `npm start [-- options]
+
+  --no-install   only print the command that installs missing system packages
+  --no-seed      no demo organization
+  --help         this text
+
+npm run demo     the main job without a person, ending in one line of JSON
+npm run doctor   what this computer can and cannot do for machines`;
+
+const args = process.argv.slice(2);
+const [command] = args.filter((arg) => !arg.startsWith('-'));
+const options = { noInstall: args.includes('--no-install'), seed: !args.includes('--no-seed') };
+
+try {
+  if (args.includes('--help')) console.log(HELP);
+  else if (command === undefined) await (await startWarren(options)).untilStopped;
+  else if (command === 'demo') process.exitCode = await runDemo(options);
+  else if (command === 'doctor') {
+    const child = spawn('node', ['hostd/doctor/main.ts', ...args.filter((arg) => arg !== 'doctor')], { stdio: 'inherit' });
+    process.exitCode = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)));
+  } else throw new Error(`There is no command ${command}.\n${HELP}`);
+} catch (cause) {
+  reportFailure(cause);
+  process.exitCode = 1;
+}

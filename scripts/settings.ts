@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/*
+ * What one computer's Warren needs to know of itself: ports, directories, and secrets made up once and kept in
+ * <data>/settings.json (mode 0600). Anything set in the environment wins.
+ */
+export const ROOT = path.resolve(import.meta.dirname, '..');
+
+export type Settings = {
+  dataDir: string;
+  logsDir: string;
+  runDir: string;
+  port: number;
+  internalPort: number;
+  hostdPort: number;
+  postgresPort: number;
+  url: string;
+  secrets: Secrets;
+};
+
+const SECRET_NAMES = [
+  'postgres',
+  'databaseOwner',
+  'databaseApp',
+  'databaseSystem',
+  'nextauth',
+  'grant',
+  'hostd',
+  'demoPassword',
+] as const;
+type Secrets = Record<(typeof SECRET_NAMES)[number], string>;
+
+async function loadSecrets(dataDir: string): Promise<Secrets> {
+  const file = path.join(dataDir, 'settings.json');
+  const stored = await readFile(file, 'utf8').then(
+    (text) => JSON.parse(text) as Partial<Secrets>,
+    () => ({}) as Partial<Secrets>,
+  );
+  const secrets = Object.fromEntries(
+    SECRET_NAMES.map((name) => [name, stored[name] ?? randomBytes(name === 'demoPassword' ? 9 : 24).toString('base64url')]),
+  ) as Secrets;
+  if (SECRET_NAMES.some((name) => stored[name] === undefined)) {
+    await writeFile(`${file}.new`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  }
+  return secrets;
+}
+
+function portFrom(name: string, fallback: number): number {
+  const value = process.env[name];
+  if (!value) return fallback;
+  const port = Number(value);
+  if (!Number.isInteger(port) || port < 1 || port > 65535)
+    throw new Error(`${name}=${value} is not a port: give a number from 1 to 65535`);
+  return port;
+}
+
+/** Reads or makes the settings; creates the data directories. */
+export async function loadSettings(): Promise<Settings> {
+  const dataDir = path.resolve(process.env.WARREN_DATA_DIR || path.join(ROOT, '.warren'));
+  const logsDir = path.join(dataDir, 'logs');
+  const runDir = path.join(dataDir, 'run');
+  for (const dir of [dataDir, logsDir, runDir]) await mkdir(dir, { recursive: true });
+  const port = portFrom('WARREN_PORT', 7400);
+  return {
+    dataDir,
+    logsDir,
+    runDir,
+    port,
+    internalPort: portFrom('WARREN_INTERNAL_PORT', port + 1),
+    hostdPort: portFrom('HOSTD_PORT', port + 2),
+    postgresPort: portFrom('WARREN_POSTGRES_PORT', port + 3),
+    url: process.env.WARREN_URL || `http://localhost:${port}`,
+    secrets: await loadSecrets(dataDir),
+  };
+}
+
+/** Connection string of one role on Warren's database. */
+export function databaseUrl(settings: Settings, role: 'warren_owner' | 'warren_app' | 'warren_system'): string {
+  const password = {
+    warren_owner: settings.secrets.databaseOwner,
+    warren_app: settings.secrets.databaseApp,
+    warren_system: settings.secrets.databaseSystem,
+  }[role];
+  return `postgresql://${role}:${password}@127.0.0.1:${settings.postgresPort}/warren`;
+}
+
+/** The environment every process of this installation gets; what the person set already wins. */
+export function processEnv(settings: Settings, npmRegistry: string): Record<string, string> {
+  const { secrets } = settings;
+  const made: Record<string, string> = {
+    NODE_ENV: 'production',
+    WARREN_DATA_DIR: settings.dataDir,
+    WARREN_PORT: String(settings.port),
+    WARREN_URL: settings.url,
+    WARREN_INTERNAL_PORT: String(settings.internalPort),
+    NEXTAUTH_URL: settings.url,
+    NEXTAUTH_SECRET: secrets.nextauth,
+    WARREN_GRANT_SECRET: secrets.grant,
+    DATABASE_URL: databaseUrl(settings, 'warren_app'),
+    DATABASE_SYSTEM_URL: databaseUrl(settings, 'warren_system'),
+    HOSTD_URL: `http://127.0.0.1:${settings.hostdPort}`,
+    HOSTD_TOKEN: secrets.hostd,
+    HOSTD_PORT: String(settings.hostdPort),
+    HOSTD_DATA_DIR: path.join(settings.dataDir, 'hostd'),
+    HOSTD_NPM_UPSTREAM: npmRegistry,
+    FORGE_DIR: path.join(settings.dataDir, 'forge'),
+    NEXT_TELEMETRY_DISABLED: '1',
+  };
+  const set = Object.entries(process.env).filter(([name, value]) => name in made && value) as [string, string][];
+  return { ...made, ...Object.fromEntries(set) };
+}

@@ -1,0 +1,281 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import path from 'node:path';
+import { bootstrapDatabase } from '../prisma/bootstrap.ts';
+import { migrate } from '../prisma/migrate.ts';
+import { type Postgres, startPostgres } from './postgres.ts';
+import { type Part, Supervisor } from './processes.ts';
+import { databaseUrl, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
+import { hashSources } from './source-hash.ts';
+import { runLogged, type StageContext, StageError, stage } from './stage.ts';
+import { ensureSystemPackages } from './system-packages.ts';
+
+/*
+ * `npm start`: everything between a fresh clone and a usable page, as stages. Nothing here is needed to run Warren on
+ * many machines; there each part is started by whatever the operator uses (docs/operations.md).
+ */
+export type StartOptions = { noInstall: boolean; seed: boolean };
+export type Running = {
+  settings: Settings;
+  demo: { email: string; password: string; orgSlug: string } | null;
+  stop: () => Promise<void>;
+  untilStopped: Promise<void>;
+};
+
+const PART_NAMES = ['hostd', 'web', 'worker'] as const;
+const HEALTH_DEADLINE_MS = 120_000;
+const WEB_SOURCES = [
+  'app',
+  'components',
+  'server',
+  'hostd/contract',
+  'prisma/schema.prisma',
+  'next.config.js',
+  'postcss.config.mjs',
+  'package-lock.json',
+  'tsconfig.json',
+];
+
+async function cached(file: string, hash: string, build: () => Promise<void>): Promise<string> {
+  const known = await readFile(file, 'utf8').catch(() => '');
+  if (known === hash) return 'cached';
+  await build();
+  await writeFile(file, hash);
+  return '';
+}
+
+async function npmRegistry(): Promise<string> {
+  const { execFile } = await import('node:child_process');
+  return new Promise((resolve) => {
+    execFile('npm', ['config', 'get', 'registry'], (error, stdout) => {
+      resolve(error ? 'https://registry.npmjs.org/' : stdout.trim());
+    });
+  });
+}
+
+async function requireFreePort(port: number, variable: string): Promise<void> {
+  const taken = await new Promise<boolean>((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+  if (taken) {
+    throw new StageError(`Port ${port} on 127.0.0.1 is in use by another program.`, {
+      nextStep: `end that program (ss -ltnp shows it), or choose another port: ${variable}=… npm start`,
+    });
+  }
+}
+
+async function buildWeb(settings: Settings, ctx: StageContext): Promise<string> {
+  const hash = await hashSources(ROOT, WEB_SOURCES);
+  return cached(path.join(ROOT, '.next', '.warren-sources'), hash, () =>
+    runLogged(
+      {
+        argv: ['next', 'build'],
+        cwd: ROOT,
+        env: { NODE_ENV: 'production', WARREN_URL: settings.url },
+        logPath: path.join(settings.logsDir, 'web-build.log'),
+        nextStep: 'mend what the log names, then run npm start again',
+      },
+      ctx,
+    ),
+  );
+}
+
+async function buildImage(settings: Settings, env: Record<string, string>, ctx: StageContext): Promise<void> {
+  await runLogged(
+    {
+      argv: ['node', path.join('hostd', 'guest', 'image', 'build.ts')],
+      cwd: ROOT,
+      env,
+      logPath: path.join(settings.logsDir, 'image-build.log'),
+      nextStep: 'check that Debian packages can be downloaded and that the disk has 4 GB free, then run npm start again',
+    },
+    ctx,
+  );
+}
+
+async function generateClient(settings: Settings, ctx: StageContext): Promise<string> {
+  const hash = await hashSources(ROOT, ['prisma/schema.prisma', 'package-lock.json']);
+  return cached(path.join(ROOT, 'prisma', 'generated', '.sources'), hash, () =>
+    runLogged(
+      {
+        argv: ['prisma', 'generate'],
+        cwd: ROOT,
+        // Generating needs no engine; without this the command line would download one first.
+        env: { PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', CHECKPOINT_DISABLE: '1' },
+        logPath: path.join(settings.logsDir, 'prisma-generate.log'),
+        nextStep: 'see the log',
+      },
+      ctx,
+    ),
+  );
+}
+
+async function prepareDatabase(settings: Settings, ctx: StageContext): Promise<{ postgres: Postgres; remark: string }> {
+  ctx.note('starting PostgreSQL');
+  const postgres = await startPostgres({
+    dataDir: path.join(settings.dataDir, 'postgres'),
+    port: settings.postgresPort,
+    password: settings.secrets.postgres,
+  }).catch((cause: Error) => {
+    throw new StageError(cause.message, {
+      nextStep: `if another program holds the port, choose another: WARREN_POSTGRES_PORT=… npm start`,
+      cause,
+    });
+  });
+  ctx.note('roles and migrations');
+  await bootstrapDatabase(postgres.superuserUrl, {
+    databaseName: 'warren',
+    passwords: {
+      warren_owner: settings.secrets.databaseOwner,
+      warren_app: settings.secrets.databaseApp,
+      warren_system: settings.secrets.databaseSystem,
+    },
+  });
+  const applied = await migrate(databaseUrl(settings, 'warren_owner'));
+  const remark = [postgres.adopted ? 'was running' : '', applied.length > 0 ? `${applied.length} migrations` : ''];
+  return { postgres, remark: remark.filter(Boolean).join(', ') };
+}
+
+function partsOf(settings: Settings, env: Record<string, string>): Part[] {
+  const node = ['node', '--disable-warning=ExperimentalWarning'];
+  return [
+    { name: 'hostd', argv: [...node, 'hostd/main.ts'], env, healthUrl: `http://127.0.0.1:${settings.hostdPort}/v1/host` },
+    { name: 'web', argv: [...node, 'server/index.ts'], env, healthUrl: `http://127.0.0.1:${settings.port}/healthz` },
+    { name: 'worker', argv: [...node, 'worker/main.ts'], env, healthUrl: null },
+  ];
+}
+
+async function startParts(supervisor: Supervisor, parts: Part[], ctx: StageContext): Promise<void> {
+  for (const part of parts) {
+    ctx.note(part.name);
+    await supervisor.start(part);
+  }
+  for (const part of parts) {
+    ctx.note(`waiting for ${part.name}`);
+    if (await supervisor.untilHealthy(part, HEALTH_DEADLINE_MS)) continue;
+    const logPath = supervisor.logFile(part.name);
+    const tail = await readFile(logPath, 'utf8').then(
+      (text) => text.trimEnd().split('\n').slice(-15).join('\n'),
+      () => '',
+    );
+    throw new StageError(`${part.name} did not answer within ${HEALTH_DEADLINE_MS / 1000} s.`, {
+      logPath,
+      tail,
+      nextStep: 'see the log',
+    });
+  }
+}
+
+async function describeHost(settings: Settings): Promise<{ accelerator: string; acceleratorReason: string }> {
+  const reply = await fetch(`http://127.0.0.1:${settings.hostdPort}/v1/host`, {
+    headers: { authorization: `Bearer ${settings.secrets.hostd}` },
+  });
+  const body = (await reply.json()) as { value: { accelerator: string; acceleratorReason: string } };
+  return body.value;
+}
+
+/** Brings everything up and resolves once the page is usable. */
+export async function startWarren(options: StartOptions): Promise<Running> {
+  const startedAt = performance.now();
+  const settings = await loadSettings();
+  const env = processEnv(settings, await npmRegistry());
+  const supervisor = new Supervisor({
+    runDir: settings.runDir,
+    logsDir: settings.logsDir,
+    cwd: ROOT,
+    onExit: (name, how) => console.log(`  ! ${name} ${how}; starting it again (log: ${supervisor.logFile(name)})`),
+  });
+  const other = await supervisor.otherSupervisor();
+  if (other !== null) {
+    throw new StageError(`Warren is already running here (process ${other}).`, {
+      nextStep: `open ${settings.url}, or end that process first`,
+    });
+  }
+
+  let postgres: Postgres | null = null;
+  const stop = async () => {
+    await supervisor.stop();
+    await postgres?.stop().catch(() => {});
+  };
+  let resolveStopped = () => {};
+  const untilStopped = new Promise<void>((resolve) => {
+    resolveStopped = resolve;
+  });
+  let stopping: Promise<void> | null = null;
+  const stopOnce = () => {
+    stopping ??= stop().finally(resolveStopped);
+    return stopping;
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stopping) return;
+      console.log('\n  Stopping …');
+      void stopOnce().then(() => {
+        console.log('  Stopped.');
+        process.exit(0);
+      });
+    });
+  }
+
+  try {
+    await stage('system packages', (ctx) =>
+      ensureSystemPackages({ forTests: false, noInstall: options.noInstall, root: ROOT, logsDir: settings.logsDir }, ctx),
+    );
+    const left = await supervisor.takeOver(PART_NAMES);
+    if (left.length > 0) console.log(`  ✓ ended what an earlier run left: ${left.join(', ')}`);
+    await requireFreePort(settings.port, 'WARREN_PORT');
+    await requireFreePort(settings.internalPort, 'WARREN_INTERNAL_PORT');
+    await requireFreePort(settings.hostdPort, 'HOSTD_PORT');
+    await stage('database client', (ctx) => generateClient(settings, ctx));
+    await stage('database', async (ctx) => {
+      const prepared = await prepareDatabase(settings, ctx);
+      postgres = prepared.postgres;
+      return prepared.remark;
+    });
+    await stage('guest image', (ctx) => buildImage(settings, env, ctx));
+    await stage('web app', (ctx) => buildWeb(settings, ctx));
+    await stage('hostd, web and worker', (ctx) => startParts(supervisor, partsOf(settings, env), ctx));
+    let demo: Running['demo'] = null;
+    if (options.seed) {
+      await stage('demo organization', async () => {
+        const { seedDemo } = await import('../prisma/seed.ts');
+        demo = await seedDemo({ env, password: settings.secrets.demoPassword });
+      });
+    }
+    const host = await describeHost(settings);
+    printReady(settings, demo, host, performance.now() - startedAt);
+    return { settings, demo, stop: stopOnce, untilStopped };
+  } catch (cause) {
+    await stopOnce();
+    throw cause;
+  }
+}
+
+function printReady(
+  settings: Settings,
+  demo: Running['demo'],
+  host: { accelerator: string; acceleratorReason: string },
+  elapsedMs: number,
+): void {
+  const lines = [
+    '',
+    `  Warren is ready after ${(elapsedMs / 1000).toFixed(0)} s`,
+    '',
+    `    open         ${settings.url}`,
+    ...(demo ? [`    sign in      ${demo.email}  ${demo.password}`] : []),
+    `    machines     ${host.accelerator === 'kvm' ? 'KVM' : 'TCG (emulation: 10 to 30 times slower)'}: ${host.acceleratorReason}`,
+    ...(process.env.OPENAI_API_KEY
+      ? [`    models       ${process.env.OPENAI_BASE_URL || 'OpenAI'}`]
+      : [
+          '    models       scripted demo model (set OPENAI_API_KEY, and OPENAI_BASE_URL for a compatible endpoint, for a real one)',
+        ]),
+    '    stop         Ctrl-C',
+    '',
+  ];
+  console.log(lines.join('\n'));
+}
