@@ -21,7 +21,11 @@ export type Notice = z.infer<typeof noticeSchema>;
 
 export const ackSchema = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true) }),
-  z.object({ ok: z.literal(false), code: z.enum(['unauthorized', 'not_found', 'bad_request', 'asleep', 'unavailable']), message: z.string() }),
+  z.object({
+    ok: z.literal(false),
+    code: z.enum(['unauthorized', 'not_found', 'bad_request', 'asleep', 'unavailable']),
+    message: z.string(),
+  }),
 ]);
 export type Ack = z.infer<typeof ackSchema>;
 

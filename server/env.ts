@@ -1,0 +1,47 @@
+import path from 'node:path';
+import { z } from 'zod';
+
+/*
+ * The web process's settings, read once at start. Only composition roots import this; everything else receives values.
+ * An empty variable counts as unset.
+ */
+const port = (fallback: number) => z.coerce.number().int().min(1).max(65535).default(fallback);
+const secret = z.string().min(32, 'must be at least 32 characters: make one with `openssl rand -base64 32`');
+
+const envSchema = z
+  .object({
+    NODE_ENV: z.enum(['development', 'production', 'test']).default('production'),
+    LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    WARREN_DATA_DIR: z.string().default(path.resolve(import.meta.dirname, '..', '.warren')),
+    WARREN_PORT: port(7400),
+    WARREN_INTERNAL_PORT: port(7401),
+    WARREN_URL: z.url().default('http://localhost:7400'),
+    DATABASE_URL: z.url('is needed: the connection string of the role warren_app'),
+    DATABASE_SYSTEM_URL: z.url('is needed: the connection string of the role warren_system'),
+    NEXTAUTH_SECRET: secret,
+    WARREN_GRANT_SECRET: secret,
+    HOSTD_URL: z.url().default('http://127.0.0.1:7402'),
+    HOSTD_TOKEN: z.string().min(1, 'is needed: the bearer token that hostd was started with'),
+    FORGE_DIR: z.string().optional(),
+    OPENAI_API_KEY: z.string().optional(),
+    OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
+    WARREN_MODEL: z.string().default('gpt-5.1-codex'),
+    GITHUB_ID: z.string().optional(),
+    GITHUB_SECRET: z.string().optional(),
+  })
+  .refine((env) => Boolean(env.GITHUB_ID) === Boolean(env.GITHUB_SECRET), {
+    path: ['GITHUB_SECRET'],
+    message: 'and GITHUB_ID are set together: sign-in with GitHub needs both, without it set neither',
+  })
+  .transform((env) => ({ ...env, FORGE_DIR: env.FORGE_DIR ?? path.join(env.WARREN_DATA_DIR, 'forge') }));
+
+export type Env = z.infer<typeof envSchema>;
+
+/** @throws with one line per wrong variable: its name, what is wrong and what to do */
+export function loadEnv(source: Record<string, string | undefined> = process.env): Env {
+  const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== ''));
+  const parsed = envSchema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`);
+  throw new Error(`The environment is not complete:\n${lines.join('\n')}`);
+}
