@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto';
+import type { HostdErrorCode } from '../../../hostd/contract/errors.ts';
+import type { CreateMachine, Exec, ExecResult, HostView, SnapshotView, SuspendResult } from '../../../hostd/contract/machines.ts';
+import { CONTRACT_VERSION } from '../../../hostd/contract/version.ts';
+import { FakeGuest, type FakeMachine, type FakeProgram, type FakeSnapshot, runProgram } from './fake-machine.ts';
+
+/** A refusal of the fake, with a code of the contract. */
+export class FakeRefusal extends Error {
+  readonly code: HostdErrorCode;
+  constructor(code: HostdErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * hostd's verbs over memory, for tests of everything above them: same states, same fencing, same idempotence, no QEMU.
+ * `faults` makes the next call of a verb fail; `calls` tells what was asked.
+ */
+export class FakeHost {
+  readonly machines = new Map<string, FakeMachine>();
+  readonly snapshots = new Map<string, FakeSnapshot>();
+  readonly programs = new Map<string, FakeProgram>();
+  readonly calls: string[] = [];
+  readonly faults = new Map<string, FakeRefusal>();
+  /** Called after a guest came to be by a cold boot, before the caller hears of it. */
+  onBoot: (guest: FakeGuest) => void = () => {};
+
+  private note(verb: string, id = '') {
+    this.calls.push(id ? `${verb} ${id}` : verb);
+    const fault = this.faults.get(verb);
+    if (!fault) return;
+    this.faults.delete(verb);
+    throw fault;
+  }
+
+  host(): HostView {
+    this.note('host');
+    return {
+      hostId: 'hst_fakefakefake',
+      version: 'fake',
+      contractVersion: CONTRACT_VERSION,
+      accelerator: 'tcg',
+      acceleratorReason: 'a fake needs none',
+      qemuVersion: '0',
+      cores: 2,
+      memoryMiB: 4096,
+      memoryFreeMiB: 2048,
+      diskFreeBytes: 1e10,
+      reflink: true,
+      imageId: 'img_fake',
+      machines: this.machines.size,
+    };
+  }
+
+  machine(id: string): FakeMachine {
+    const machine = this.machines.get(id);
+    if (!machine) throw new FakeRefusal('not_found', `no machine ${id}`);
+    return machine;
+  }
+
+  create(id: string, created: CreateMachine): FakeMachine {
+    this.note('create', id);
+    const existing = this.machines.get(id);
+    if (existing) {
+      if (created.lease < existing.view.lease) throw new FakeRefusal('stale_lease', `lease ${created.lease} is stale`);
+      return existing;
+    }
+    const machine: FakeMachine = { created, guest: this.guestFrom(created), view: this.view(id, created) };
+    machine.view.bootId = machine.guest.bootId;
+    this.machines.set(id, machine);
+    return machine;
+  }
+
+  private guestFrom({ source }: CreateMachine): FakeGuest {
+    if (source.kind === 'image') return this.boot(new FakeGuest(randomUUID()));
+    const snapshot = this.snapshots.get(source.snapshotId);
+    if (!snapshot) throw new FakeRefusal('not_found', `no snapshot ${source.snapshotId}`);
+    const { bootId, files, memory } = snapshot.guest;
+    if (source.kind === 'disk') return this.boot(new FakeGuest(randomUUID(), new Map(files)));
+    return new FakeGuest(bootId, new Map(files), structuredClone(memory));
+  }
+
+  private boot(guest: FakeGuest): FakeGuest {
+    this.onBoot(guest);
+    return guest;
+  }
+
+  private view(machineId: string, created: CreateMachine): FakeMachine['view'] {
+    return {
+      machineId,
+      lease: created.lease,
+      state: 'running',
+      source: created.source,
+      accelerator: 'tcg',
+      process: { pid: 1, startTimeTicks: '1' },
+      bootId: null,
+      memoryMiB: created.memoryMiB,
+      vcpus: created.vcpus,
+      createdAt: new Date().toISOString(),
+      timingsMs: { qemu: 1, loaded: 2, running: 3, guest: 4, ssh: 5 },
+      exitReason: null,
+    };
+  }
+
+  suspend(id: string, { lease, snapshotId }: { lease: number; snapshotId: string }): SuspendResult {
+    this.note('suspend', id);
+    const stored = this.snapshots.get(snapshotId);
+    if (stored) return { snapshot: stored.view, releasedMs: 20, processGone: true };
+    const machine = this.machine(id);
+    if (lease < machine.view.lease) throw new FakeRefusal('stale_lease', `lease ${lease} is stale`);
+    const { guest } = machine;
+    this.endMachine(id);
+    const frozen = new FakeGuest(guest.bootId, new Map(guest.files), structuredClone(guest.memory));
+    const view = this.snapshotView(snapshotId, machine);
+    this.snapshots.set(snapshotId, { view, guest: frozen });
+    return { snapshot: view, releasedMs: 20, processGone: true };
+  }
+
+  private snapshotView(snapshotId: string, { view, guest }: FakeMachine): SnapshotView {
+    const manifest: SnapshotView['manifest'] = {
+      schemaVersion: 1,
+      snapshotId,
+      machineId: view.machineId,
+      parentSnapshotId: 'snapshotId' in view.source ? view.source.snapshotId : null,
+      imageId: 'img_fake',
+      qemuVersion: '0',
+      machineType: 'fake',
+      cpuModel: 'fake',
+      accelerator: 'tcg',
+      memoryMiB: view.memoryMiB,
+      vcpus: view.vcpus,
+      bootId: guest.bootId,
+      processes: [{ pid: 100, startTimeTicks: '100', user: 'agent', command: 'agent' }],
+      listening: [],
+      deviceStateSha256: '0'.repeat(64),
+      files: {},
+      createdAt: new Date().toISOString(),
+    };
+    return { snapshotId, manifest, storedBytes: 1000 };
+  }
+
+  remove(id: string): void {
+    this.note('remove', id);
+    if (this.machines.has(id)) this.endMachine(id);
+  }
+
+  /** QEMU is gone: readers of its files reach their end. */
+  endMachine(id: string): void {
+    const machine = this.machine(id);
+    this.machines.delete(id);
+    machine.guest.emit('ended');
+  }
+
+  removeSnapshot(id: string): void {
+    this.note('removeSnapshot', id);
+    this.snapshots.delete(id);
+  }
+
+  exec(id: string, exec: Exec): Promise<ExecResult> {
+    this.note('exec');
+    return runProgram(this.programs, this.machine(id), exec);
+  }
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { GUEST } from '../../hostd/contract/machines.ts';
+import type { Guest } from './run-script.ts';
+import { runScript } from './run-script.ts';
+
+/** Names a process for good within one boot: a pid alone may be given to another. */
+export const agentProcessSchema = z.object({ pid: z.number().int(), startTimeTicks: z.string() });
+export type AgentProcess = z.infer<typeof agentProcessSchema>;
+
+export type AgentSighting = { bootId: string; process: AgentProcess | null };
+
+// Field 22 of stat is the start time; the name before it, in parentheses, may hold spaces.
+const SIGHTING = `
+read -r boot < /proc/sys/kernel/random/boot_id
+pid=$(systemctl show -p MainPID --value ${GUEST.agentUnit})
+if [ "\${pid:-0}" -gt 0 ] && read -r stat < "/proc/$pid/stat"; then
+  set -- \${stat##*) }
+  echo "$boot $pid \${20}"
+else
+  echo "$boot"
+fi
+`;
+
+/** What runs in the guest now, as the guest itself tells it: its boot id and the agent's process, null when it is not running. */
+export async function sightAgent(guest: Guest): Promise<AgentSighting> {
+  const [bootId = '', pid, startTimeTicks] = (await runScript(guest, 'sight-agent', SIGHTING, { user: 'root' }))
+    .trim()
+    .split(' ');
+  return { bootId, process: pid && startTimeTicks ? { pid: Number(pid), startTimeTicks } : null };
+}
+
+export function isSameProcess(a: AgentProcess | null, b: AgentProcess | null): boolean {
+  return a !== null && b !== null && a.pid === b.pid && a.startTimeTicks === b.startTimeTicks;
+}
+
+/** Starts the agent's unit anew; what it said before stays in its stdout file, so offsets go on. */
+export async function restartAgent(guest: Guest): Promise<void> {
+  await runScript(guest, 'restart-agent', `systemctl restart ${GUEST.agentUnit}`, { user: 'root', timeoutMs: 120_000 });
+}
+
+/** The end of the agent's stderr, for the person who is told that it failed. Empty when there is none. */
+export async function agentStderrTail(guest: Guest): Promise<string> {
+  return runScript(guest, 'agent-stderr', `tail -c 2000 ${GUEST.agentStderr}`, { user: 'root' }).catch(() => '');
+}
+
+/** Bytes in the agent's stdout file. */
+export async function agentStdoutBytes(guest: Guest): Promise<number> {
+  return Number(await runScript(guest, 'agent-stdout-bytes', `stat -c %s ${GUEST.agentStdout}`, { user: 'root' }));
+}
