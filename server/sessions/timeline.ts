@@ -50,7 +50,13 @@ export const timelineEventSchema = z.discriminatedUnion('kind', [
     sameBootId: z.boolean(),
     sameAgentProcess: z.boolean(),
   }),
-  z.object({ kind: z.literal('pushed'), changeId: z.string(), number: z.number().int(), commitSha: z.string(), subject: z.string() }),
+  z.object({
+    kind: z.literal('pushed'),
+    changeId: z.string(),
+    number: z.number().int(),
+    commitSha: z.string(),
+    subject: z.string(),
+  }),
   z.object({ kind: z.literal('check'), checkId: z.string(), name: z.string(), state: z.enum(['passed', 'failed', 'errored']) }),
   z.object({ kind: z.literal('merged'), changeId: z.string(), number: z.number().int(), byName: z.string() }),
   /** Something went wrong: cause and next step, for the person looking. */

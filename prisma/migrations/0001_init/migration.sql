@@ -195,6 +195,7 @@ CREATE TABLE "Message" (
     "state" "MessageState" NOT NULL DEFAULT 'queued',
     "rpcId" INTEGER,
     "stopReason" TEXT,
+    "cancelAt" TIMESTAMP(3),
     "reply" TEXT,
     "createdAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "deliveredAt" TIMESTAMP(3),

@@ -1,0 +1,27 @@
+import type { Prisma } from '../../prisma/generated/client.ts';
+import type { Tx } from '../db.ts';
+
+export const AUDIT_ACTIONS = [
+  'org.created',
+  'session.created',
+  'session.transition',
+  'session.message',
+  'session.turn_cancelled',
+  'file.written',
+  'terminal.opened',
+  'repository.created',
+  'template.rebuild',
+  'change.merged',
+  'change.closed',
+  'change.comment',
+  'check.rerun',
+] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+/** One line of what a person or the system did, in the transaction that does it. Prompts and secrets never go into details. */
+export async function recordAudit(
+  tx: Pick<Tx, 'auditEntry'>,
+  entry: { orgId: string; actor: string; action: AuditAction; target: string; details?: Prisma.InputJsonObject },
+): Promise<void> {
+  await tx.auditEntry.create({ data: { ...entry, details: entry.details ?? {} } });
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { hasRole, type Role } from '../auth/roles.ts';
+
+/*
+ * An organization's rules as data, and the one function that answers yes or no. Anything that cannot be decided is a no.
+ */
+const MEGABYTE = 1_000_000;
+
+const egressRule = z.object({
+  /** Exact host, or `*.example.com` for its subdomains. */
+  host: z.string().max(255),
+  ports: z.array(z.number().int().min(1).max(65535)).min(1),
+});
+
+const PACKAGE_HOSTS = [
+  'registry.yarnpkg.com',
+  'pypi.org',
+  'files.pythonhosted.org',
+  'proxy.golang.org',
+  'sum.golang.org',
+  'index.crates.io',
+  'static.crates.io',
+  'crates.io',
+  'rubygems.org',
+  'repo.maven.apache.org',
+  'deb.debian.org',
+];
+
+export const orgPolicySchema = z.object({
+  /** Models sessions may use; null allows every model the installation is configured with. */
+  allowedModels: z.array(z.string()).nullable().default(null),
+  /** What machines may reach beside git, models and npm, which have names of their own. Everything else is refused. */
+  egress: z
+    .array(egressRule)
+    .max(400)
+    .default(PACKAGE_HOSTS.map((host) => ({ host, ports: [80, 443] }))),
+  /** Sessions with a machine, or about to have one, at a time. */
+  maxConcurrentSessions: z.number().int().min(1).max(1000).default(4),
+  /** From the last thing that happened to the machine being put to sleep. */
+  idleSuspendMs: z.number().int().min(1000).max(86_400_000).default(5000),
+  promptBytesMax: z.number().int().min(1000).max(MEGABYTE).default(100_000),
+});
+
+export type OrgPolicy = z.infer<typeof orgPolicySchema>;
+
+/** The stored policy with defaults filled in. One that does not parse is an error, never silently the defaults. */
+export function parseOrgPolicy(stored: unknown): OrgPolicy {
+  return orgPolicySchema.parse(stored);
+}
+
+/** What a person may ask for, the role it takes, and what must be known to decide it. */
+export type PolicyRequest =
+  | { action: 'session.create'; context: { modelName: string; promptBytes: number; concurrentSessions: number } }
+  | { action: 'session.send'; context: { promptBytes: number } }
+  | { action: 'session.wake'; context: { concurrentSessions: number } }
+  | { action: 'change.merge'; context: Record<string, never> };
+
+const MIN_ROLE: Record<PolicyRequest['action'], Role> = {
+  'session.create': 'developer',
+  'session.send': 'developer',
+  'session.wake': 'developer',
+  'change.merge': 'developer',
+};
+
+export type Decision = { allow: true } | { allow: false; reason: string };
+export type PolicyActor = { userId: string; role: Role };
+
+/**
+ * May this person do this here? The door through which every rule goes; a policy engine later stands behind it.
+ * A rule that throws denies.
+ */
+export function decide(actor: PolicyActor, policy: OrgPolicy, request: PolicyRequest): Decision {
+  try {
+    if (!hasRole(actor.role, MIN_ROLE[request.action])) {
+      return deny(`This needs the role ${MIN_ROLE[request.action]}; yours is ${actor.role}.`);
+    }
+    return decideByPolicy(policy, request);
+  } catch {
+    return deny('The organization’s policy could not be evaluated, so the answer is no.');
+  }
+}
+
+function decideByPolicy(policy: OrgPolicy, request: PolicyRequest): Decision {
+  switch (request.action) {
+    case 'session.create': {
+      const { modelName, promptBytes, concurrentSessions } = request.context;
+      if (policy.allowedModels !== null && !policy.allowedModels.includes(modelName)) {
+        return deny(`The model ${modelName} is not allowed here. Allowed: ${policy.allowedModels.join(', ') || 'none'}.`);
+      }
+      return firstDenial(promptSize(policy, promptBytes), concurrency(policy, concurrentSessions));
+    }
+    case 'session.send':
+      return promptSize(policy, request.context.promptBytes);
+    case 'session.wake':
+      return concurrency(policy, request.context.concurrentSessions);
+    case 'change.merge':
+      return { allow: true };
+    default:
+      return deny('Unknown action.');
+  }
+}
+
+function promptSize(policy: OrgPolicy, bytes: number): Decision {
+  if (bytes <= policy.promptBytesMax) return { allow: true };
+  const kB = (count: number) => `${Math.ceil(count / 1000)} kB`;
+  return deny(
+    `The text is ${kB(bytes)}; at most ${kB(policy.promptBytesMax)} is allowed. Put long material into the repository.`,
+  );
+}
+
+function concurrency(policy: OrgPolicy, sessions: number): Decision {
+  if (sessions < policy.maxConcurrentSessions) return { allow: true };
+  return deny(
+    `${sessions} sessions are running, which is this organization’s limit. Stop one or let one fall asleep, then try again.`,
+  );
+}
+
+function firstDenial(...decisions: Decision[]): Decision {
+  return decisions.find((decision) => !decision.allow) ?? { allow: true };
+}
+
+function deny(reason: string): Decision {
+  return { allow: false, reason };
+}

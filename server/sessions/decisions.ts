@@ -1,0 +1,100 @@
+import { assertNever } from '../errors.ts';
+import { SESSION_RULES, type SessionState } from './states.ts';
+
+/*
+ * What to do next about a session, from facts alone: no clock, no database, no await. The callers do the effects.
+ */
+
+export type WakeCause = 'check_failed' | 'review_comment' | 'message' | 'click';
+
+export type WakeDecision =
+  /** Move to `to` and drive it. */
+  | { kind: 'move'; to: 'resuming' | 'provisioning' }
+  /** It is awake or on its way; its driver takes what is queued. */
+  | { kind: 'drive' }
+  /** Keep what is queued; a person has to look first. */
+  | { kind: 'wait'; reason: 'failed_needs_person' }
+  | { kind: 'refuse'; reason: 'ended' };
+
+/** Something concerns this session: does it have to be woken? */
+export function decideWake(facts: { state: SessionState; hasSnapshot: boolean; cause: WakeCause }): WakeDecision {
+  switch (facts.state) {
+    case 'suspended':
+      return { kind: 'move', to: 'resuming' };
+    case 'created':
+    case 'provisioning':
+    case 'running':
+    case 'suspending':
+    case 'resuming':
+      return { kind: 'drive' };
+    case 'failed':
+      // Repo events alone do not restart what failed: it would fail again, unseen and unasked.
+      if (facts.cause === 'check_failed' || facts.cause === 'review_comment') {
+        return { kind: 'wait', reason: 'failed_needs_person' };
+      }
+      return { kind: 'move', to: facts.hasSnapshot ? 'resuming' : 'provisioning' };
+    case 'stopping':
+    case 'stopped':
+      return { kind: 'refuse', reason: 'ended' };
+    default:
+      return assertNever(facts.state);
+  }
+}
+
+export type IdleFacts = {
+  queuedMessages: number;
+  /** A prompt was delivered and its turn has not ended. */
+  turnActive: boolean;
+  activeAt: Date;
+  /** Input times of terminals open in the machine. */
+  terminalsLastInputAt: Date[];
+  /** Exec calls in flight, such as a file being written by a person. */
+  execs: number;
+};
+
+/** A terminal that nobody typed into for this long does not keep a machine awake. */
+export const TERMINAL_IDLE_MS = 60_000;
+
+export type IdleDecision =
+  | { kind: 'deliver' }
+  | { kind: 'stay'; reason: 'turn_active' | 'terminal' | 'exec' | 'recent_activity'; checkAgainInMs: number }
+  | { kind: 'suspend'; reason: 'idle' };
+
+const BUSY_CHECK_MS = 2000;
+
+/** A running session: give the agent its next message, wait, or put the machine to sleep? */
+export function decideIdle(facts: IdleFacts, policy: { idleSuspendMs: number }, now: Date): IdleDecision {
+  if (facts.turnActive) return { kind: 'stay', reason: 'turn_active', checkAgainInMs: BUSY_CHECK_MS };
+  if (facts.queuedMessages > 0) return { kind: 'deliver' };
+  if (facts.execs > 0) return { kind: 'stay', reason: 'exec', checkAgainInMs: BUSY_CHECK_MS };
+  const terminalLeftMs = facts.terminalsLastInputAt.map((at) => at.getTime() + TERMINAL_IDLE_MS - now.getTime());
+  const terminalMs = Math.max(0, ...terminalLeftMs);
+  if (terminalMs > 0) return { kind: 'stay', reason: 'terminal', checkAgainInMs: Math.min(terminalMs, BUSY_CHECK_MS) };
+  const quietMs = facts.activeAt.getTime() + policy.idleSuspendMs - now.getTime();
+  if (quietMs > 0) return { kind: 'stay', reason: 'recent_activity', checkAgainInMs: quietMs };
+  return { kind: 'suspend', reason: 'idle' };
+}
+
+export type FailureDecision = { kind: 'retry'; delayMs: number } | { kind: 'settle'; to: SessionState };
+
+const RETRY_DELAYS_MS = [1000, 5000, 15_000];
+
+/**
+ * A step of a passing state failed. Try it again, or settle where the rules say?
+ *
+ * @param facts.attempt failures of this step so far, this one included
+ */
+export function decideFailure(facts: { state: SessionState; retryable: boolean; attempt: number }): FailureDecision {
+  const delayMs = RETRY_DELAYS_MS[facts.attempt - 1];
+  if (facts.retryable && delayMs !== undefined) return { kind: 'retry', delayMs };
+  return { kind: 'settle', to: SESSION_RULES[facts.state].onFailure ?? 'failed' };
+}
+
+export type OverdueDecision = { kind: 'none' } | { kind: 'settle'; to: SessionState; overdueMs: number };
+
+/** Has a passing state lasted longer than it may? */
+export function decideOverdue(facts: { state: SessionState; deadlineAt: Date | null }, now: Date): OverdueDecision {
+  const to = SESSION_RULES[facts.state].onFailure;
+  if (facts.deadlineAt === null || to === null || facts.deadlineAt > now) return { kind: 'none' };
+  return { kind: 'settle', to, overdueMs: now.getTime() - facts.deadlineAt.getTime() };
+}
