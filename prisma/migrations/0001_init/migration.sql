@@ -80,6 +80,15 @@ CREATE TABLE "VerificationToken" (
 );
 
 -- CreateTable
+CREATE TABLE "RateLimit" (
+    "key" TEXT NOT NULL,
+    "count" INTEGER NOT NULL,
+    "resetAt" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "RateLimit_pkey" PRIMARY KEY ("key")
+);
+
+-- CreateTable
 CREATE TABLE "Organization" (
     "id" TEXT NOT NULL,
     "slug" TEXT NOT NULL,
@@ -468,7 +477,7 @@ CREATE INDEX "SessionEvent_sessionId_rev_idx" ON "SessionEvent"("sessionId", "re
 CREATE UNIQUE INDEX "SessionEvent_sessionId_seq_key" ON "SessionEvent"("sessionId", "seq");
 
 -- CreateIndex
-CREATE UNIQUE INDEX "AgentFrame_sessionId_direction_offset_key" ON "AgentFrame"("sessionId", "direction", "offset");
+CREATE UNIQUE INDEX "AgentFrame_sessionId_machineId_direction_offset_key" ON "AgentFrame"("sessionId", "machineId", "direction", "offset");
 
 -- CreateIndex
 CREATE INDEX "Machine_orgId_sessionId_idx" ON "Machine"("orgId", "sessionId");
