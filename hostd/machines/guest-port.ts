@@ -25,6 +25,8 @@ export type GuestMachine = {
   readonly origin: CreateMachine['source']['kind'] | 'adopted';
   /** Directory of this machine, 0700, that moves with nothing and is removed with it: small files of the guest side. */
   readonly dir: string;
+  /** What `beforeSuspend` of the suspended machine returned; null on a cold boot and when there was nothing. */
+  readonly carried: string | null;
   /** The policy the machine was created with or the one last stored by `setEgress`. */
   readonly egress: EgressPolicy;
 };
@@ -38,8 +40,12 @@ export interface GuestSide {
   attach(machine: GuestMachine): Promise<void>;
   /** The guest runs, its clock and identity are set. Resolves when SSH answered and the proxy is reachable inside. */
   ready(machine: GuestMachine): Promise<void>;
-  /** End SSH politely and leave a fresh `sshd -i` waiting; keep the socket connected. Must not take longer than `deadlineMs`. */
-  beforeSuspend(machine: GuestMachine, deadlineMs: number): Promise<void>;
+  /**
+   * End SSH politely and leave a fresh `sshd -i` waiting; keep the socket connected. Never rejects and takes no longer than
+   * `deadlineMs`. The string (under 1 KiB) is stored with the snapshot and handed back as `carried` to every machine made
+   * from it: the banner that the waiting sshd has already sent.
+   */
+  beforeSuspend(machine: GuestMachine, deadlineMs: number): Promise<string | null>;
   /** QEMU is gone (suspended, deleted or crashed), or the suspend failed and `attach` follows. Drop everything. Never throws. */
   gone(machineId: string): void;
   /** A new policy takes effect for connections opened from now on. */
