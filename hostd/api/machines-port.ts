@@ -1,0 +1,25 @@
+import type {
+  CreateMachine,
+  EgressPolicy,
+  HostView,
+  MachineView,
+  SnapshotView,
+  SuspendMachine,
+  SuspendResult,
+} from '../contract/machines.ts';
+
+/** What the API needs of the machine lifecycle. Every method rejects with HostdError; ids and bodies are already parsed. */
+export interface MachinesPort {
+  host(): Promise<HostView>;
+  list(): Promise<MachineView[]>;
+  get(machineId: string): Promise<MachineView>;
+  create(machineId: string, input: CreateMachine): Promise<MachineView>;
+  remove(machineId: string, lease: number): Promise<void>;
+  suspend(machineId: string, input: SuspendMachine): Promise<SuspendResult>;
+  /** Stores the policy, then calls `egressChanged` of the guest side. */
+  setEgress(machineId: string, policy: EgressPolicy): Promise<void>;
+  /** The last CONSOLE_BYTES_MAX bytes. */
+  console(machineId: string): Promise<string>;
+  snapshots(): Promise<SnapshotView[]>;
+  removeSnapshot(snapshotId: string): Promise<void>;
+}
