@@ -8,11 +8,10 @@ import { NOTIFY_CHANNEL, type Notice } from './realtime/contract.ts';
  */
 
 /** A transaction that sees one organization. Do no slow work (git, hostd, models) inside: it holds a connection and locks. */
-export type Tx = Omit<Prisma.TransactionClient, 'user' | 'account' | 'authSession' | 'verificationToken'> &
-  Pick<Prisma.TransactionClient, 'user'>;
+export type Tx = Omit<Prisma.TransactionClient, 'account' | 'authSession' | 'verificationToken' | 'rateLimit'>;
 
 /** Tables about people, which belong to no organization. */
-export type People = Pick<PrismaClient, 'user' | 'account' | 'authSession' | 'verificationToken'>;
+export type People = Pick<PrismaClient, 'user' | 'account' | 'authSession' | 'verificationToken' | 'rateLimit' | '$queryRaw'>;
 
 /** Reads across organizations, for sweeps. Tenant rows are read-only here; find ids, then act inside `withOrg`. */
 export type SystemDb = PrismaClient;

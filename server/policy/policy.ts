@@ -13,6 +13,7 @@ const egressRule = z.object({
 });
 
 const PACKAGE_HOSTS = [
+  'registry.npmjs.org',
   'registry.yarnpkg.com',
   'pypi.org',
   'files.pythonhosted.org',

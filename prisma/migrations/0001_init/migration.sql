@@ -548,6 +548,7 @@ GRANT SELECT ON
   "Organization", "Repository", "Template", "Session", "Message", "Machine", "Snapshot", "Change", "Check", "Wake"
   TO warren_system;
 -- Computers that run hostd belong to the installation, not to a tenant.
+REVOKE INSERT, UPDATE, DELETE ON "Host" FROM warren_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON "Host" TO warren_system;
 
 -- ---------------------------------------------------------------- row-level security

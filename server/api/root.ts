@@ -1,0 +1,15 @@
+import { accountRouter } from './routers/account.ts';
+import { orgsRouter } from './routers/orgs.ts';
+import { sessionsRouter } from './routers/sessions.ts';
+import { createCallerFactory, router } from './trpc.ts';
+
+export const appRouter = router({
+  account: accountRouter,
+  orgs: orgsRouter,
+  sessions: sessionsRouter,
+});
+
+export type AppRouter = typeof appRouter;
+
+/** Calls procedures without HTTP, for server components and tests. */
+export const createCaller = createCallerFactory(appRouter);

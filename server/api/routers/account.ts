@@ -1,0 +1,21 @@
+import { countAttempt, requireAttemptsLeft, SIGN_UP_LIMIT } from '../../auth/rate-limit.ts';
+import { signUp, signUpSchema } from '../../orgs/sign-up.ts';
+import { listMemberships } from '../../tenancy/find-membership.ts';
+import { authedProcedure, publicProcedure, router } from '../trpc.ts';
+
+export const accountRouter = router({
+  /** Creates a person with an organization of their own. Signing in is POST /api/auth/password. */
+  signUp: publicProcedure.input(signUpSchema).mutation(async ({ ctx, input }) => {
+    const { db, clock } = ctx.services;
+    await requireAttemptsLeft(db, SIGN_UP_LIMIT, [ctx.clientAddress], clock.now());
+    await countAttempt(db, SIGN_UP_LIMIT, [ctx.clientAddress], clock.now());
+    const { orgSlug } = await signUp(db, input);
+    return { orgSlug };
+  }),
+
+  /** The signed-in person and where they are a member. */
+  me: authedProcedure.query(async ({ ctx }) => {
+    const memberships = await listMemberships(ctx.services.db, ctx.user.id);
+    return { user: ctx.user, orgs: memberships.map(({ org, role }) => ({ id: org.id, slug: org.slug, name: org.name, role })) };
+  }),
+});

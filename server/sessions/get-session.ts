@@ -1,0 +1,85 @@
+import type { Check, Template } from '../../prisma/generated/client.ts';
+import type { Tx } from '../db.ts';
+import { notFound } from '../errors.ts';
+import { computeStatus } from './status.ts';
+import { type TimelineEvent, type TimelineRow, timelineEventSchema } from './timeline.ts';
+
+const LOG_TAIL_CHARS = 8000;
+const EVENTS_MAX = 2000;
+
+/** Everything the session's page shows beside its timeline. Costs no compute: nothing here asks a machine. */
+export async function getSession(tx: Tx, sessionId: string) {
+  const session = await tx.session.findUnique({ where: { id: sessionId } });
+  if (!session) throw notFound('session');
+  const [repository, person, change, messages, wakes, machine, suspends, template] = await Promise.all([
+    tx.repository.findUniqueOrThrow({ where: { id: session.repositoryId } }),
+    tx.user.findUnique({ where: { id: session.createdById }, select: { name: true, email: true } }),
+    tx.change.findFirst({ where: { sessionId }, orderBy: { number: 'desc' } }),
+    tx.message.findMany({ where: { sessionId, state: { in: ['queued', 'delivered'] } }, orderBy: { seq: 'asc' } }),
+    tx.wake.findMany({ where: { sessionId }, orderBy: { requestedAt: 'desc' }, take: 100 }),
+    session.machineId ? tx.machine.findUnique({ where: { id: session.machineId } }) : null,
+    tx.sessionEvent.findMany({ where: { sessionId, kind: 'suspended' }, orderBy: { seq: 'desc' }, take: 100 }),
+    session.state === 'provisioning' ? findTemplateInProgress(tx, session.repositoryId) : null,
+  ]);
+  const checks = change
+    ? await tx.check.findMany({ where: { changeId: change.id, commitSha: change.headSha }, orderBy: { createdAt: 'asc' } })
+    : [];
+  const { agentOffset: _, nextRpcId: __, agentSessionId: ___, ...visible } = session;
+  return {
+    session: { ...visible, createdBy: person?.name ?? person?.email ?? 'a former member' },
+    status: computeStatus({ state: session.state, hasWork: messages.length > 0 }),
+    repository,
+    change,
+    checks: checks.map(summarizeCheck),
+    queued: messages.map(({ id, kind, state, text, createdAt, cancelAt }) => ({ id, kind, state, text, createdAt, cancelAt })),
+    wakes,
+    machine: machine && {
+      id: machine.id,
+      hostId: machine.hostId,
+      bootId: machine.bootId,
+      lease: machine.lease,
+      createdAt: machine.createdAt,
+    },
+    suspends: suspends.flatMap(readSuspend),
+    templateProgress: template && summarizeTemplate(template),
+  };
+}
+
+async function findTemplateInProgress(tx: Tx, repositoryId: string): Promise<Template | null> {
+  return tx.template.findFirst({
+    where: { repositoryId, state: { in: ['building', 'failed'] } },
+    orderBy: { createdAt: 'desc' },
+  });
+}
+
+function summarizeTemplate({ id, state, failure, log, createdAt }: Template) {
+  return { id, state, failure, logTail: log.slice(-LOG_TAIL_CHARS), createdAt };
+}
+
+function summarizeCheck({ id, name, command, state, exitCode, commitSha, startedAt, finishedAt }: Check) {
+  return { id, name, command, state, exitCode, commitSha, startedAt, finishedAt };
+}
+
+function readSuspend(row: { data: unknown; at: Date }): (Extract<TimelineEvent, { kind: 'suspended' }> & { at: Date })[] {
+  const event = timelineEventSchema.safeParse(row.data);
+  return event.success && event.data.kind === 'suspended' ? [{ ...event.data, at: row.at }] : [];
+}
+
+/**
+ * Timeline rows that changed after a revision, oldest revision first, at most EVENTS_MAX. The reply's `rev` is where the
+ * next call goes on; merge rows by `seq`.
+ */
+export async function listEvents(tx: Tx, sessionId: string, afterRev: number): Promise<{ rows: TimelineRow[]; rev: number }> {
+  if (!(await tx.session.findUnique({ where: { id: sessionId }, select: { id: true } }))) throw notFound('session');
+  const found = await tx.sessionEvent.findMany({
+    where: { sessionId, rev: { gt: afterRev } },
+    orderBy: { rev: 'asc' },
+    take: EVENTS_MAX,
+  });
+  // An older version of ours may have written a kind that is no more; the others still show.
+  const rows = found.flatMap(({ seq, rev, at, data }) => {
+    const event = timelineEventSchema.safeParse(data);
+    return event.success ? [{ seq, rev, at: at.toISOString(), event: event.data }] : [];
+  });
+  return { rows, rev: found.at(-1)?.rev ?? afterRev };
+}
