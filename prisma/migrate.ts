@@ -3,6 +3,7 @@ import path from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import { type MigrationList, SchemaEngine, type SchemaFilter } from '@prisma/schema-engine-wasm';
+import pg from 'pg';
 
 /*
  * Applies prisma/migrations with Prisma's own schema engine in its WebAssembly form. The usual `prisma migrate deploy`
@@ -35,9 +36,9 @@ async function readMigrations(): Promise<MigrationList> {
   };
 }
 
-async function openEngine(ownerUrl: string): Promise<SchemaEngine> {
+async function openEngine(pool: pg.Pool): Promise<SchemaEngine> {
   const schemaPath = path.join(PRISMA_DIR, 'schema.prisma');
-  const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: ownerUrl }));
+  const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
   return SchemaEngine.new({ datamodels: [[schemaPath, await readFile(schemaPath, 'utf8')]] }, () => {}, adapter);
 }
 
@@ -48,12 +49,18 @@ async function openEngine(ownerUrl: string): Promise<SchemaEngine> {
  * @returns names of the migrations applied now; empty when there was nothing to do
  */
 export async function migrate(ownerUrl: string): Promise<string[]> {
-  using engine = await openEngine(ownerUrl);
-  const { appliedMigrationNames } = await engine.applyMigrations({
-    migrationsList: await readMigrations(),
-    filters: NO_FILTER,
-  });
-  return appliedMigrationNames;
+  // A pool of our own: disposing of the engine leaves its connections open.
+  const pool = new pg.Pool({ connectionString: ownerUrl });
+  try {
+    using engine = await openEngine(pool);
+    const { appliedMigrationNames } = await engine.applyMigrations({
+      migrationsList: await readMigrations(),
+      filters: NO_FILTER,
+    });
+    return appliedMigrationNames;
+  } finally {
+    await pool.end();
+  }
 }
 
 /** SQL that turns an empty database into schema.prisma: the start of a new migration. Row-level security is added by hand. */

@@ -36,7 +36,7 @@ export function useTestDatabase(): TestDatabase {
   beforeAll(() => asSuperuser(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE_DATABASE} OWNER warren_owner`));
   afterAll(async () => {
     await Promise.all([test.db.close(), test.systemDb.$disconnect()]);
-    await asSuperuser(`DROP DATABASE ${name} WITH (FORCE)`);
+    await asSuperuser(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
   });
   return test;
 }
