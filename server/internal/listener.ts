@@ -1,0 +1,41 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type GitDeps, handleGit } from '../forge/handle-git.ts';
+import { type GatewayDeps, handleModels } from '../gateway/handle-models.ts';
+import { type AuthorizeDeps, authorizeMachine } from './authorize.ts';
+import { sendText } from './respond.ts';
+
+/*
+ * The address machines reach through their host's egress proxy: `/git/…` and `/models/…`. It listens on loopback or a private
+ * network, knows no cookies and no people, and answers nothing without a valid grant of a live machine.
+ */
+export type InternalDeps = AuthorizeDeps & GitDeps & GatewayDeps;
+
+/** A handler for `http.createServer` on the internal port. It answers every request, whatever goes wrong. */
+export function createInternalHandler(deps: InternalDeps): RequestListener {
+  return (req, res) => {
+    handle(deps, req, res).catch((error: unknown) => {
+      deps.logger.error({ event: 'internal.failed', err: error, path: pathOf(req) }, 'internal request failed');
+      if (res.headersSent) res.destroy();
+      else sendText(res, 500, 'Warren could not handle the request; its log names the cause.');
+    });
+  };
+}
+
+async function handle(deps: InternalDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const path = pathOf(req);
+  const area = path.startsWith('/git/') ? 'git' : path.startsWith('/models/') ? 'models' : null;
+  const verdict = await authorizeMachine(deps, req.headers.authorization);
+  if (!verdict.ok) {
+    deps.logger.info({ event: 'internal.refused', status: verdict.failure.status, path }, verdict.failure.message);
+    // Read what was sent, so that the client gets the answer instead of a broken connection.
+    req.resume();
+    return sendText(res, verdict.failure.status, verdict.failure.message);
+  }
+  if (area === 'git') return handleGit(deps, verdict.caller, req, res);
+  if (area === 'models') return handleModels(deps, verdict.caller, req, res);
+  return sendText(res, 404, 'There is nothing at this address.');
+}
+
+function pathOf(req: IncomingMessage): string {
+  return new URL(req.url ?? '/', 'http://internal').pathname;
+}
