@@ -1,0 +1,156 @@
+import { createConnection, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { findBanner } from './banner.ts';
+
+/** More than this without a banner is a guest that babbles. */
+const UNREAD_BYTES_MAX = 256 * 1024;
+
+/**
+ * The host's end of one virtio-serial port. The unix socket stays connected for as long as QEMU lives, because a guest program
+ * that reads a disconnected port spins; SSH connections come and go on top of it, one at a time (`openStream`). Between them
+ * the port keeps what the guest's next `sshd` sends on its own accord: its banner.
+ */
+export class GuestPort {
+  readonly #socket: Socket;
+  #unread: Buffer[] = [];
+  #unreadBytes = 0;
+  #stream: PortStream | null = null;
+  #onUnread: (() => void) | null = null;
+  /** Settles once the socket is gone, for whatever reason. */
+  readonly closed: Promise<void>;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#stream?.lost();
+        this.#stream = null;
+        resolve();
+      });
+    });
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+  }
+
+  /** Rejects with the socket's error when nothing listens there. */
+  static connect(socketPath: string): Promise<GuestPort> {
+    return new Promise((resolve, reject) => {
+      const socket = createConnection(socketPath);
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(new GuestPort(socket));
+      });
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#stream) {
+      this.#stream.lastChunk = chunk;
+      if (!this.#stream.push(chunk)) this.#socket.pause();
+      return;
+    }
+    this.#unread.push(chunk);
+    this.#unreadBytes += chunk.length;
+    if (this.#unreadBytes > UNREAD_BYTES_MAX) this.close();
+    else this.#onUnread?.();
+  }
+
+  /**
+   * Waits for the line with which a fresh `sshd` opens, and returns it with all that followed. What came before, such as the
+   * last encrypted bytes of a connection that was cut, is dropped. Rejects when the port closes or `signal` aborts.
+   */
+  async awaitBanner(signal: AbortSignal): Promise<Buffer> {
+    for (;;) {
+      const bytes = Buffer.concat(this.#unread);
+      const at = findBanner(bytes);
+      if (at !== -1) {
+        this.#unread = [];
+        this.#unreadBytes = 0;
+        return bytes.subarray(at);
+      }
+      await this.#nextChunk(signal);
+    }
+  }
+
+  #nextChunk(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (then: () => void) => () => {
+        this.#onUnread = null;
+        signal.removeEventListener('abort', aborted);
+        then();
+      };
+      const aborted = settle(() => reject(signal.reason));
+      if (signal.aborted) return aborted();
+      signal.addEventListener('abort', aborted);
+      this.#onUnread = settle(resolve);
+      void this.closed.then(settle(() => reject(new Error('the port closed'))));
+    });
+  }
+
+  /** Raw bytes to the guest outside any connection: makes an `sshd` that still serves a dead one give up. */
+  nudge(): void {
+    if (!this.#stream && !this.#socket.destroyed) this.#socket.write('\r\nwarren: start over\r\n'.repeat(8));
+  }
+
+  /** A stream for one SSH connection that first reads `prelude`. Ending it leaves the port open. */
+  openStream(prelude: Buffer): Duplex {
+    this.#stream?.lost();
+    const stream = new PortStream(this.#socket, () => {
+      if (this.#stream !== stream) return;
+      this.#stream = null;
+      this.#socket.resume();
+      // When sshd was replaced under a live connection, its banner is what broke that connection.
+      const at = findBanner(stream.lastChunk);
+      if (at !== -1) this.#receive(stream.lastChunk.subarray(at));
+    });
+    this.#stream = stream;
+    stream.push(prelude);
+    return stream;
+  }
+
+  get isClosed(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** Forwards to the socket without owning it. */
+class PortStream extends Duplex {
+  readonly #socket: Socket;
+  readonly #detach: () => void;
+  lastChunk: Buffer = Buffer.alloc(0);
+
+  constructor(socket: Socket, detach: () => void) {
+    super({ allowHalfOpen: false });
+    this.#socket = socket;
+    this.#detach = detach;
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(chunk, done);
+  }
+
+  override _final(done: () => void): void {
+    this.#detach();
+    this.push(null);
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#detach();
+    done(error);
+  }
+
+  /** The port went away under the connection. */
+  lost(): void {
+    this.destroy();
+  }
+}

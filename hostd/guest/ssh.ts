@@ -1,0 +1,51 @@
+import type { Duplex } from 'node:stream';
+import { Client } from 'ssh2';
+import { HostdError } from '../errors.ts';
+
+/** Without a key the method is `none`. */
+export type SshLogin = { username: string; privateKey?: Buffer };
+
+/**
+ * `none` as root. The port is the credential: inside, only root can open it; outside, only hostd can reach the socket (its
+ * directory is 0700). A key or password would guard nothing more, and would cost a round trip and a signature in an emulated
+ * guest at every wake.
+ */
+export const GUEST_LOGIN: SshLogin = { username: 'root' };
+
+/**
+ * The SSH handshake over an open stream. Rejects with `guest_unreachable`; the stream is destroyed then.
+ * The returned client may emit `error` at any time; a listener is attached so that it cannot end the process.
+ */
+export function connectSsh(sock: Duplex, { login, deadlineMs }: { login: SshLogin; deadlineMs: number }): Promise<Client> {
+  return new Promise((resolve, reject) => {
+    const client = new Client();
+    const fail = (cause: unknown) => {
+      sock.destroy();
+      const message = `the SSH handshake with the guest failed: ${cause instanceof Error ? cause.message : String(cause)}`;
+      reject(new HostdError('guest_unreachable', { message, phase: 'guest.ssh', cause }));
+    };
+    client.on('error', fail);
+    client.once('close', () => fail('the connection closed'));
+    client.once('ready', () => resolve(client));
+    try {
+      client.connect({
+        ...login,
+        authHandler: [login.privateKey ? 'publickey' : 'none'],
+        sock,
+        readyTimeout: deadlineMs,
+        keepaliveInterval: 0,
+        // The socket names the machine, and whoever is root in it owns the host key anyway: there is nothing to compare with.
+        hostVerifier: () => true,
+        // The cheapest under emulation; one entry each, so that both sides guess the key exchange right and save a round trip.
+        algorithms: {
+          kex: ['curve25519-sha256'],
+          cipher: ['chacha20-poly1305@openssh.com'],
+          serverHostKey: ['ssh-ed25519'],
+          compress: ['none'],
+        },
+      });
+    } catch (cause) {
+      fail(cause);
+    }
+  });
+}
