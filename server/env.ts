@@ -16,6 +16,8 @@ const envSchema = z
     WARREN_PORT: port(7400),
     WARREN_INTERNAL_PORT: port(7401),
     WARREN_URL: z.url().default('http://localhost:7400'),
+    /** Set when a reverse proxy of ours sets X-Forwarded-For; without one, clients could make it up. */
+    WARREN_TRUST_PROXY: z.stringbool().default(false),
     DATABASE_URL: z.url('is needed: the connection string of the role warren_app'),
     DATABASE_SYSTEM_URL: z.url('is needed: the connection string of the role warren_system'),
     NEXTAUTH_SECRET: secret,
@@ -44,4 +46,9 @@ export function loadEnv(source: Record<string, string | undefined> = process.env
   if (parsed.success) return parsed.data;
   const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`);
   throw new Error(`The environment is not complete:\n${lines.join('\n')}`);
+}
+
+/** next-auth reads its public address from the environment only. */
+export function exportForNextAuth(env: Env): void {
+  process.env.NEXTAUTH_URL = env.WARREN_URL;
 }

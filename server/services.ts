@@ -1,56 +1,47 @@
 import { type Clock, systemClock } from './clock.ts';
 import { createDb, createSystemDb, type Db, type SystemDb } from './db.ts';
 import { type Env, loadEnv } from './env.ts';
+import { chooseProvider, type ModelProvider } from './gateway/provider.ts';
 import { createHostDirectory, type HostDirectory } from './hosts/host-directory.ts';
 import { createLogger, type Logger } from './logger.ts';
-
-/** What every session of this installation talks to. */
-export type ModelChoice = {
-  provider: 'openai' | 'demo';
-  name: string;
-  /** The scripted model; shown wherever it is used. */
-  scripted: boolean;
-};
 
 /** Everything the web process's code is given instead of importing it. */
 export type Services = {
   /** Public origin, such as `https://warren.example.com`. */
   url: string;
   forgeDir: string;
+  /** Signs what machines may do; see grants.ts. */
+  grantSecret: string;
   db: Db;
   systemDb: SystemDb;
   hosts: HostDirectory;
-  model: ModelChoice;
+  models: ModelProvider;
   agentName: string;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
 };
 
 export const AGENT_NAME = 'codex';
 
-export function chooseModel(env: Pick<Env, 'OPENAI_API_KEY' | 'WARREN_MODEL'>): ModelChoice {
-  if (env.OPENAI_API_KEY) return { provider: 'openai', name: env.WARREN_MODEL, scripted: false };
-  return { provider: 'demo', name: 'demo', scripted: true };
-}
-
 export function createServices(env: Env): Services {
-  const log = createLogger({ service: 'web', level: env.LOG_LEVEL });
+  const logger = createLogger({ service: 'web', level: env.LOG_LEVEL });
   const systemDb = createSystemDb(env.DATABASE_SYSTEM_URL);
   return {
     url: env.WARREN_URL,
     forgeDir: env.FORGE_DIR,
+    grantSecret: env.WARREN_GRANT_SECRET,
     db: createDb(env.DATABASE_URL),
     systemDb,
     hosts: createHostDirectory({
       systemDb,
       urls: [env.HOSTD_URL],
       token: env.HOSTD_TOKEN,
-      onCall: (call) => log.debug({ event: 'hostd.call', ...call }, 'hostd call'),
+      onCall: (call) => logger.debug({ event: 'hostd.call', ...call }, 'hostd call'),
     }),
-    model: chooseModel(env),
+    models: chooseProvider(env),
     agentName: AGENT_NAME,
     clock: systemClock,
-    log,
+    logger,
   };
 }
 

@@ -21,7 +21,7 @@ export async function createContext(services: Services, headers: Headers): Promi
     user,
     requestId,
     clientAddress: clientAddress(headers),
-    log: services.log.child({ requestId, userId: user?.id }),
+    log: services.logger.child({ requestId, userId: user?.id }),
   };
 }
 
@@ -33,7 +33,7 @@ export async function handleTrpc(services: Services, request: Request): Promise<
       throw new AppError('too_large', { publicMessage: 'The request is larger than 4 MiB.' });
     }
   } catch (err) {
-    return errorResponse(err, services.log);
+    return errorResponse(err, services.logger);
   }
   return fetchRequestHandler({
     endpoint: API_PATH,

@@ -25,10 +25,10 @@ export async function handlePasswordSignIn(services: Services, request: Request)
     if (!body.success) throw new AppError('unauthorized', { publicMessage: WRONG });
     const userId = await checkPassword(services, body.data, clientAddress(request.headers));
     const session = await createAuthSession(services.db, userId, services.clock.now());
-    services.log.info({ event: 'auth.sign_in', userId }, 'signed in');
+    services.logger.info({ event: 'auth.sign_in', userId }, 'signed in');
     return Response.json({ ok: true }, { headers: { 'set-cookie': sessionCookie(services.url, session) } });
   } catch (err) {
-    return errorResponse(err, services.log);
+    return errorResponse(err, services.logger);
   }
 }
 

@@ -29,24 +29,34 @@ export const ackSchema = z.discriminatedUnion('ok', [
 ]);
 export type Ack = z.infer<typeof ackSchema>;
 
+export const subscribeSchema = z.object({ orgSlug: z.string().max(100) });
+
+/** Of one `terminal.input`; pages cut longer pastes into pieces. */
+export const TERMINAL_INPUT_CHARS_MAX = 64_000;
+
 export const terminalOpenSchema = z.object({
-  orgSlug: z.string(),
-  sessionId: z.string(),
+  orgSlug: z.string().max(100),
+  sessionId: z.string().max(50),
   /** tmux session that holds it: the same name reattaches after a reload or a wake. */
   name: z.string().regex(/^[a-z0-9-]{1,20}$/),
   cols: z.number().int().min(2).max(500),
   rows: z.number().int().min(2).max(300),
 });
 
+export const terminalRefSchema = terminalOpenSchema.pick({ sessionId: true, name: true });
+export const terminalResizeSchema = terminalOpenSchema.omit({ orgSlug: true });
+export const terminalInputSchema = terminalRefSchema.extend({ data: z.string().max(TERMINAL_INPUT_CHARS_MAX) });
+export const terminalConsumedSchema = terminalRefSchema.extend({ chars: z.number().int().min(0) });
+
 /** Client to server; the last argument of each is the acknowledgement. */
 export type ClientEvents = {
-  subscribe: (org: { orgSlug: string }, ack: (reply: Ack) => void) => void;
+  subscribe: (org: z.infer<typeof subscribeSchema>, ack: (reply: Ack) => void) => void;
   'terminal.open': (input: z.infer<typeof terminalOpenSchema>, ack: (reply: Ack) => void) => void;
-  'terminal.input': (input: { sessionId: string; name: string; data: string }) => void;
-  'terminal.resize': (input: { sessionId: string; name: string; cols: number; rows: number }) => void;
+  'terminal.input': (input: z.infer<typeof terminalInputSchema>) => void;
+  'terminal.resize': (input: z.infer<typeof terminalResizeSchema>) => void;
   /** Characters written to the screen since the last report; the server pauses the stream past TERMINAL_WINDOW_CHARS. */
-  'terminal.consumed': (input: { sessionId: string; name: string; chars: number }) => void;
-  'terminal.close': (input: { sessionId: string; name: string }) => void;
+  'terminal.consumed': (input: z.infer<typeof terminalConsumedSchema>) => void;
+  'terminal.close': (input: z.infer<typeof terminalRefSchema>) => void;
 };
 
 export type ServerEvents = {

@@ -2,6 +2,7 @@ import type { Session } from '../../prisma/generated/client.ts';
 import { withOrg } from '../db.ts';
 import { AppError, notFound } from '../errors.ts';
 import { repositoryDir } from '../forge/layout.ts';
+import { describeProvider } from '../gateway/provider.ts';
 import { findCommit } from '../repositories/bare-repository.ts';
 import type { Services } from '../services.ts';
 import { createSession, type NewSession } from './create-session.ts';
@@ -14,7 +15,7 @@ export type StartSession = Pick<NewSession, 'org' | 'actor' | 'prompt' | 'title'
  * @throws not_found, policy_denied, or bad_request when the repository has no commit yet
  */
 export async function startSession(
-  { db, forgeDir, model, agentName }: Pick<Services, 'db' | 'forgeDir' | 'model' | 'agentName'>,
+  { db, forgeDir, models, agentName }: Pick<Services, 'db' | 'forgeDir' | 'models' | 'agentName'>,
   { repositorySlug, ...input }: StartSession,
 ): Promise<Session> {
   const { id: orgId } = input.org;
@@ -27,5 +28,8 @@ export async function startSession(
       publicMessage: `${repository.name} has no commits on ${repository.defaultBranch} yet. Push one first, then start a session.`,
     });
   }
-  return withOrg(db, orgId, (tx) => createSession(tx, { ...input, repositoryId: repository.id, baseSha, model, agentName }));
+  const { model, scripted } = describeProvider(models);
+  return withOrg(db, orgId, (tx) =>
+    createSession(tx, { ...input, repositoryId: repository.id, baseSha, model: { name: model, scripted }, agentName }),
+  );
 }

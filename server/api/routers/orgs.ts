@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { listAudit } from '../../audit/list-audit.ts';
+import { describeProvider } from '../../gateway/provider.ts';
 import { listHosts } from '../../orgs/list-hosts.ts';
 import { listMembers } from '../../orgs/list-members.ts';
 import { summarizeUsage } from '../../orgs/summarize-usage.ts';
@@ -13,13 +14,12 @@ export const orgsRouter = router({
   }),
 
   get: orgProcedure('viewer').query(async ({ ctx }) => {
-    const { provider, name, scripted } = ctx.services.model;
     return {
       org: { id: ctx.org.id, slug: ctx.org.slug, name: ctx.org.name, createdAt: ctx.org.createdAt },
       role: ctx.role,
       members: await ctx.withOrg(listMembers),
       policy: ctx.policy,
-      model: { provider, model: name, scripted },
+      model: describeProvider(ctx.services.models),
     };
   }),
 
