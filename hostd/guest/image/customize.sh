@@ -28,7 +28,7 @@ chroot "$root" passwd -q -d agent
 install -d -o 1000 -g 1000 "$root/workspace" "$root/var/lib/warren"
 install -m 0600 -o 1000 -g 1000 /dev/null "$root/var/lib/warren/agent.out"
 install -m 0600 -o 1000 -g 1000 /dev/null "$root/var/lib/warren/agent.err"
-rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/resolv.conf" "$root/etc/fstab"
+rm -f "$root"/etc/ssh/ssh_host_*
 # No DNS: names that are not for the proxy fail at once.
 : >"$root/etc/resolv.conf"
 : >"$root/etc/fstab"

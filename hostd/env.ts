@@ -1,0 +1,38 @@
+import path from 'node:path';
+import { z } from 'zod';
+import { ACCELERATORS } from './contract/machines.ts';
+
+/* hostd's settings, read once at start. Only composition roots import this. An empty variable counts as unset. */
+const envSchema = z.object({
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  HOSTD_DATA_DIR: z.string().default(path.resolve(import.meta.dirname, '..', '.warren', 'hostd')),
+  HOSTD_PORT: z.coerce.number().int().min(0).max(65535).default(7402),
+  HOSTD_TOKEN: z
+    .string({ error: 'is needed: the bearer token that clients must send' })
+    .min(16, 'must be at least 16 characters'),
+  /** Registry behind npm.warren.internal. */
+  HOSTD_NPM_UPSTREAM: z.url().default('https://registry.npmjs.org/'),
+  /** Skips the probe. Only for tests and for operators who know better. */
+  HOSTD_ACCELERATOR: z.enum(ACCELERATORS).optional(),
+});
+
+export type HostdEnv = z.infer<typeof envSchema>;
+export type DataDirEnv = Pick<HostdEnv, 'LOG_LEVEL' | 'HOSTD_DATA_DIR' | 'HOSTD_ACCELERATOR'>;
+
+function parse<T>(schema: z.ZodType<T>, source: Record<string, string | undefined>): T {
+  const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`);
+  throw new Error(`The environment is not complete:\n${lines.join('\n')}`);
+}
+
+/** @throws with one line per wrong variable: its name, what is wrong and what to do */
+export function loadEnv(source: Record<string, string | undefined> = process.env): HostdEnv {
+  return parse(envSchema, source);
+}
+
+/** The part that the image build and the doctor need; they run without a token. */
+export function loadDataDirEnv(source: Record<string, string | undefined> = process.env): DataDirEnv {
+  return parse(envSchema.pick({ LOG_LEVEL: true, HOSTD_DATA_DIR: true, HOSTD_ACCELERATOR: true }), source);
+}

@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+export const RECIPE_DIR = import.meta.dirname;
+/** Certificate authorities this host trusts beyond its distribution's; machines get them too. */
+const HOST_CERTIFICATES = '/usr/local/share/ca-certificates';
+const RECIPE_PARTS = ['build.ts', 'customize.sh', 'init.sh', 'packages.txt', 'packages/package-lock.json', 'rootfs'];
+
+/** Name of the image this recipe makes: a hash over everything that goes into it except what the Debian mirror serves that day. */
+export async function currentImageId(): Promise<string> {
+  const hash = createHash('sha256');
+  const certificates = (await listFiles(HOST_CERTIFICATES)).filter((file) => file.endsWith('.crt'));
+  const parts = await Promise.all(RECIPE_PARTS.map((part) => listFiles(path.join(RECIPE_DIR, part))));
+  for (const file of [...parts.flat(), ...certificates]) {
+    hash.update(`${path.relative(RECIPE_DIR, file)}\0`).update(await readFile(file)).update('\0');
+  }
+  return `debian12-${hash.digest('hex').slice(0, 16)}`;
+}
+
+/** The file itself, or all files below the directory in a stable order. Empty when there is nothing. */
+async function listFiles(at: string): Promise<string[]> {
+  const entries = await readdir(at, { withFileTypes: true, recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOTDIR') return null;
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  if (entries === null) return [at];
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** Names of the Debian packages in the image. */
+export async function debianPackages(): Promise<string[]> {
+  return (await readFile(path.join(RECIPE_DIR, 'packages.txt'), 'utf8')).split('\n').filter((line) => line !== '');
+}

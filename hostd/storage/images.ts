@@ -1,0 +1,30 @@
+import { readdir } from 'node:fs/promises';
+import { z } from 'zod';
+import { HostdError } from '../errors.ts';
+import { readIfExists } from './files.ts';
+import type { ImageFiles, Layout } from './layout.ts';
+
+export const imageManifestSchema = z.object({
+  schemaVersion: z.literal(1),
+  imageId: z.string(),
+  createdAt: z.iso.datetime(),
+  buildSeconds: z.number(),
+  files: z.record(z.string(), z.object({ bytes: z.number().int() })),
+});
+export type ImageManifest = z.infer<typeof imageManifestSchema>;
+
+/** The image's manifest, null when the image was never finished. */
+export async function findImage(layout: Layout, imageId: string): Promise<ImageManifest | null> {
+  const text = await readIfExists(layout.image(imageId).manifest);
+  return text === null ? null : imageManifestSchema.parse(JSON.parse(text));
+}
+
+/** @throws `missing_dependency` when the image is not built */
+export async function requireImage(layout: Layout, imageId: string): Promise<ImageFiles> {
+  if (await findImage(layout, imageId)) return layout.image(imageId);
+  const built = (await readdir(layout.images)).filter((name) => !name.startsWith('.'));
+  throw new HostdError('missing_dependency', {
+    message: `the guest image ${imageId} is not built (found: ${built.join(', ') || 'none'}): run \`node hostd/guest/image/build.ts\``,
+    phase: 'storage.image',
+  });
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import os from 'node:os';
+import path from 'node:path';
+
+/*
+ * Every path hostd uses. The data directory holds three lifetimes: images (immutable), machines (one directory each, gone
+ * with the machine) and snapshots (immutable). A machine's `vm` directory becomes the snapshot by one rename.
+ * Sockets live apart, because a unix socket's path may not exceed 107 bytes and data directories are often deep.
+ */
+export type Layout = ReturnType<typeof layoutOf>;
+
+/** @param dataDir absolute; hostd's own, made with mode 0700 */
+export function layoutOf(dataDir: string) {
+  const key = createHash('sha256').update(path.resolve(dataDir)).digest('hex').slice(0, 12);
+  const uid = process.getuid?.() ?? 0;
+  const runDir = path.join(os.tmpdir(), `warren-${uid}-${key}`);
+  const images = path.join(dataDir, 'images');
+  const machines = path.join(dataDir, 'machines');
+  const snapshots = path.join(dataDir, 'snapshots');
+  return {
+    dataDir,
+    /** Sparse file with the XFS that is mounted on the data directory where the file system below cannot clone files. */
+    volumeFile: `${path.resolve(dataDir)}.xfs`,
+    runDir,
+    images,
+    machines,
+    snapshots,
+    /** Highest lease seen per machine id; outlives the machine, so that a late verb cannot bring it back. */
+    leases: path.join(dataDir, 'leases'),
+    /** Removed at the next start whatever is in it. */
+    trash: path.join(dataDir, 'trash'),
+    accelerator: path.join(dataDir, 'accelerator.json'),
+    hostId: path.join(dataDir, 'host-id'),
+    image: (imageId: string) => imageFiles(path.join(images, imageId)),
+    machine: (machineId: string) => machineFiles(path.join(machines, machineId)),
+    snapshot: (snapshotId: string) => snapshotFiles(path.join(snapshots, snapshotId)),
+    lease: (machineId: string) => path.join(dataDir, 'leases', machineId),
+    sockets: (machineId: string) => socketFiles(path.join(runDir, machineId)),
+  };
+}
+
+export type ImageFiles = ReturnType<typeof imageFiles>;
+function imageFiles(dir: string) {
+  return {
+    dir,
+    disk: path.join(dir, 'disk.raw'),
+    kernel: path.join(dir, 'vmlinux'),
+    initrd: path.join(dir, 'initrd'),
+    /** Written last: an image without it does not exist. */
+    manifest: path.join(dir, 'image.json'),
+  };
+}
+
+export type MachineFiles = ReturnType<typeof machineFiles>;
+function machineFiles(dir: string) {
+  return {
+    dir,
+    record: path.join(dir, 'machine.json'),
+    console: path.join(dir, 'console.log'),
+    qemuLog: path.join(dir, 'qemu.log'),
+    /** Small files of the guest side. */
+    guest: path.join(dir, 'guest'),
+    vm: snapshotFiles(path.join(dir, 'vm')),
+  };
+}
+
+export type SnapshotFiles = ReturnType<typeof snapshotFiles>;
+function snapshotFiles(dir: string) {
+  return {
+    dir,
+    memory: path.join(dir, 'memory'),
+    disk: path.join(dir, 'disk.raw'),
+    deviceState: path.join(dir, 'device.state'),
+    manifest: path.join(dir, 'manifest.json'),
+    /** Exists once memory and disk are on stable storage, not only in the page cache. */
+    durable: path.join(dir, 'durable'),
+  };
+}
+
+export type SocketFiles = ReturnType<typeof socketFiles>;
+function socketFiles(dir: string) {
+  return {
+    dir,
+    qmp: path.join(dir, 'qmp.sock'),
+    agent: path.join(dir, 'qga.sock'),
+    ssh: path.join(dir, 'ssh.sock'),
+    save: path.join(dir, 'save.sock'),
+    load: path.join(dir, 'load.sock'),
+  };
+}
