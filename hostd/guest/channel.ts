@@ -53,6 +53,11 @@ export class GuestChannel {
     return this.#ended.signal;
   }
 
+  /** Being suspended or gone: `client` will not answer again. */
+  get isParked(): boolean {
+    return this.#closing;
+  }
+
   /** Connects the socket, which must exist, and goes on by itself from there. Does not wait for the guest. */
   async start(): Promise<void> {
     const port = await GuestPort.connect(this.#options.socketPath);

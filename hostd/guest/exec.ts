@@ -1,8 +1,7 @@
 import type { Client, ClientChannel } from 'ssh2';
-import type { z } from 'zod';
-import { EXEC_OUTPUT_BYTES_MAX, type ExecResult, type execSchema } from '../contract/machines.ts';
+import { EXEC_OUTPUT_BYTES_MAX, type ExecResult } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
-import { buildCommand, KILL_AFTER_SECONDS } from './command.ts';
+import { buildCommand, type CommandOptions, KILL_AFTER_SECONDS } from './command.ts';
 import { LastBytes } from './last-bytes.ts';
 
 /** Beyond the guest's own time-out and kill: a guest that is too slow, or hostile, to end its processes. */
@@ -32,11 +31,13 @@ export function openCommand(client: Client, command: string): Promise<ClientChan
   });
 }
 
+export type ExecRequest = CommandOptions & { timeoutMs: number; stdin?: string | Buffer | undefined };
+
 /**
  * Runs `argv` and collects its output. A command that fails is a result, not an error. Rejects with `guest_unreachable` when the
  * connection is lost half-way: the command may have run, and may still run until its time-out.
  */
-export async function execInGuest(client: Client, input: z.output<typeof execSchema>): Promise<ExecResult> {
+export async function execInGuest(client: Client, input: ExecRequest): Promise<ExecResult> {
   const startedAt = performance.now();
   const channel = await openCommand(client, buildCommand(input));
   const stdout = new LastBytes(EXEC_OUTPUT_BYTES_MAX);
