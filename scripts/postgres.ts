@@ -77,7 +77,7 @@ async function resolveHome(dataDir: string): Promise<Home> {
 export async function startPostgres({ dataDir, port, password }: PostgresOptions): Promise<Postgres> {
   const { bin, data, as } = await resolveHome(dataDir);
   // A current directory that the user `postgres` may not read makes its tools fail.
-  const options = { ...as, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC' } };
+  const options = { ...as, cwd: '/', env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC' } };
   const pgCtl = (...args: string[]) => run(path.join(bin, 'pg_ctl'), ['-D', data, '-w', '-t', '60', ...args], options);
   const log = path.join(data, 'server.log');
   const superuserUrl = `postgresql://${USER}:${password}@127.0.0.1:${port}/postgres`;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { type DatabasePasswords, type DatabaseUrls, databaseUrls } from '../prisma/bootstrap.ts';
 
 /*
  * What one computer's Warren needs to know of itself: ports, directories, and secrets made up once and kept in
@@ -77,19 +78,20 @@ export async function loadSettings(): Promise<Settings> {
   };
 }
 
-/** Connection string of one role on Warren's database. */
-export function databaseUrl(settings: Settings, role: 'warren_owner' | 'warren_app' | 'warren_system'): string {
-  const password = {
-    warren_owner: settings.secrets.databaseOwner,
-    warren_app: settings.secrets.databaseApp,
-    warren_system: settings.secrets.databaseSystem,
-  }[role];
-  return `postgresql://${role}:${password}@127.0.0.1:${settings.postgresPort}/warren`;
+export function databasePasswords({ secrets }: Settings): DatabasePasswords {
+  return { owner: secrets.databaseOwner, app: secrets.databaseApp, system: secrets.databaseSystem };
+}
+
+/** Connection strings of Warren's roles on the embedded PostgreSQL. */
+export function databaseUrlsOf(settings: Settings): DatabaseUrls {
+  const superuserUrl = `postgresql://127.0.0.1:${settings.postgresPort}/postgres`;
+  return databaseUrls(superuserUrl, { databaseName: 'warren', passwords: databasePasswords(settings) });
 }
 
 /** The environment every process of this installation gets; what the person set already wins. */
 export function processEnv(settings: Settings, npmRegistry: string): Record<string, string> {
   const { secrets } = settings;
+  const urls = databaseUrlsOf(settings);
   const made: Record<string, string> = {
     NODE_ENV: 'production',
     WARREN_DATA_DIR: settings.dataDir,
@@ -99,8 +101,8 @@ export function processEnv(settings: Settings, npmRegistry: string): Record<stri
     NEXTAUTH_URL: settings.url,
     NEXTAUTH_SECRET: secrets.nextauth,
     WARREN_GRANT_SECRET: secrets.grant,
-    DATABASE_URL: databaseUrl(settings, 'warren_app'),
-    DATABASE_SYSTEM_URL: databaseUrl(settings, 'warren_system'),
+    DATABASE_URL: urls.appUrl,
+    DATABASE_SYSTEM_URL: urls.systemUrl,
     HOSTD_URL: `http://127.0.0.1:${settings.hostdPort}`,
     HOSTD_TOKEN: secrets.hostd,
     HOSTD_PORT: String(settings.hostdPort),

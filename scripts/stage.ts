@@ -33,7 +33,7 @@ function seconds(sinceMs: number): string {
 }
 
 /** Runs one stage; `run` may return a short remark that is shown behind its time ("cached"). */
-export async function stage(title: string, run: (ctx: StageContext) => Promise<string | undefined>): Promise<void> {
+export async function stage(title: string, run: (ctx: StageContext) => Promise<string> | Promise<void>): Promise<void> {
   const startedAt = performance.now();
   let newest = '';
   const draw = () => {

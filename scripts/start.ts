@@ -5,7 +5,7 @@ import { bootstrapDatabase } from '../prisma/bootstrap.ts';
 import { migrate } from '../prisma/migrate.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 import { type Part, Supervisor } from './processes.ts';
-import { databaseUrl, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
+import { databasePasswords, databaseUrlsOf, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
 import { hashSources } from './source-hash.ts';
 import { runLogged, type StageContext, StageError, stage } from './stage.ts';
 import { ensureSystemPackages } from './system-packages.ts';
@@ -130,13 +130,9 @@ async function prepareDatabase(settings: Settings, ctx: StageContext): Promise<{
   ctx.note('roles and migrations');
   await bootstrapDatabase(postgres.superuserUrl, {
     databaseName: 'warren',
-    passwords: {
-      warren_owner: settings.secrets.databaseOwner,
-      warren_app: settings.secrets.databaseApp,
-      warren_system: settings.secrets.databaseSystem,
-    },
+    passwords: databasePasswords(settings),
   });
-  const applied = await migrate(databaseUrl(settings, 'warren_owner'));
+  const applied = await migrate(databaseUrlsOf(settings).ownerUrl);
   const remark = [postgres.adopted ? 'was running' : '', applied.length > 0 ? `${applied.length} migrations` : ''];
   return { postgres, remark: remark.filter(Boolean).join(', ') };
 }
@@ -244,7 +240,11 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     if (options.seed) {
       await stage('demo organization', async () => {
         const { seedDemo } = await import('../prisma/seed.ts');
-        demo = await seedDemo({ env, password: settings.secrets.demoPassword });
+        demo = await seedDemo({
+          databaseUrl: env.DATABASE_URL as string,
+          forgeDir: env.FORGE_DIR as string,
+          password: settings.secrets.demoPassword,
+        });
       });
     }
     const host = await describeHost(settings);
