@@ -1,16 +1,9 @@
-import { access } from 'node:fs/promises';
-import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { execSchema } from '../contract/machines.ts';
-import { GuestChannel } from './channel.ts';
+import type { GuestChannel } from './channel.ts';
 import { execInGuest } from './exec.ts';
-import { type SshdFixture, startSshdFixture } from './testing/sshd-fixture.ts';
-
-const hasSshd = await access('/usr/sbin/sshd').then(
-  () => true,
-  () => false,
-);
-const MACHINE = 'mch_00000000000000000001';
+import { type OpenChannelOptions, openChannel } from './testing/open-channel.ts';
+import { hasSshd, type SshdFixture, startSshdFixture } from './testing/sshd-fixture.ts';
 
 describe.skipIf(!hasSshd)('GuestChannel over a real sshd (skipped only where openssh-server is not installed)', () => {
   let sshd: SshdFixture;
@@ -24,19 +17,9 @@ describe.skipIf(!hasSshd)('GuestChannel over a real sshd (skipped only where ope
     await sshd.close();
   });
 
-  async function open(options: { carried?: string | null; mayBeBusy?: boolean } = {}): Promise<GuestChannel> {
-    const channel = new GuestChannel({
-      machineId: MACHINE,
-      socketPath: sshd.socketPath,
-      carried: options.carried ?? null,
-      mayBeBusy: options.mayBeBusy ?? false,
-      onProxyConnection: (stream) => stream.end('from outside'),
-      log: pino({ level: 'silent' }),
-      login: sshd.login,
-      proxyPort: 0,
-    });
+  async function open(options: OpenChannelOptions = {}): Promise<GuestChannel> {
+    const channel = await openChannel(sshd, options);
     channels.push(channel);
-    await channel.start();
     return channel;
   }
 

@@ -39,6 +39,8 @@ export function openTerminal(client: Client, request: TerminalRequest): Promise<
         );
       }
       channel.on('error', () => channel.destroy());
+      // Unread, it would hold back the end of the channel.
+      channel.stderr.resume();
       resolve(channel);
     });
   });

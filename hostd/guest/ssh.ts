@@ -24,6 +24,8 @@ export function connectSsh(sock: Duplex, { login, deadlineMs }: { login: SshLogi
       const message = `the SSH handshake with the guest failed: ${cause instanceof Error ? cause.message : String(cause)}`;
       reject(new HostdError('guest_unreachable', { message, phase: 'guest.ssh', cause }));
     };
+    // Every command in flight listens for the end of the connection.
+    client.setMaxListeners(0);
     client.on('error', fail);
     client.once('close', () => fail('the connection closed'));
     client.once('ready', () => resolve(client));

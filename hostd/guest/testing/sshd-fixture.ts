@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
@@ -7,6 +7,13 @@ import { promisify } from 'node:util';
 import type { SshLogin } from '../ssh.ts';
 
 const run = promisify(execFile);
+const SSHD = '/usr/sbin/sshd';
+
+/** Whether Debian's openssh-server is installed; `npm test` installs it. */
+export const hasSshd = await access(SSHD).then(
+  () => true,
+  () => false,
+);
 
 /**
  * The guest's end of the channel on this computer: a unix socket that behaves like QEMU's port. One client at a time; behind
@@ -92,7 +99,7 @@ class Port {
   startSshd(): void {
     if (this.#stopped) return;
     this.startedCount += 1;
-    const sshd = spawn('/usr/sbin/sshd', ['-i', '-e', '-f', path.join(this.dir, 'config')], {
+    const sshd = spawn(SSHD, ['-i', '-e', '-f', path.join(this.dir, 'config')], {
       stdio: ['pipe', 'pipe', 'ignore'],
     });
     this.sshd = sshd;
