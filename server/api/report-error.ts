@@ -38,9 +38,14 @@ function asAppError(error: TRPCError): AppError {
   });
 }
 
-/** `prompt: Say what is to be done.`; one sentence per issue. */
+// Issues about the shape of a request, which only a program gets wrong, in zod's words. All others carry a sentence of ours.
+const SHAPE_ISSUES = new Set(['invalid_type', 'invalid_value', 'invalid_union', 'unrecognized_keys']);
+
 function readable(error: ZodError): string {
-  return error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': ')).join(' ');
+  const sentences = error.issues.map(({ code, path, message }) =>
+    SHAPE_ISSUES.has(code) ? `${path.join('.')}: ${message}.` : message,
+  );
+  return sentences.join(' ');
 }
 
 /** Gives the error tRPC's matching code, and logs it as its code's rule says. */

@@ -38,7 +38,7 @@ export async function wakeSession(tx: Tx, ref: SessionRef, input: WakeInput): Pr
     case 'wait':
       return { kind: 'waiting', reason: decision.reason };
     case 'drive': {
-      const wakeId = session.state === 'suspending' ? await addWake(tx, ref, input) : null;
+      const wakeId = session.state === 'suspending' ? await joinWake(tx, ref, input) : null;
       await enqueue(tx, 'drive-session', ref);
       return wakeId === null ? { kind: 'awake' } : { kind: 'waking', wakeId };
     }
@@ -56,6 +56,12 @@ export async function wakeSession(tx: Tx, ref: SessionRef, input: WakeInput): Pr
       return { kind: 'waking', wakeId };
     }
   }
+}
+
+/** A session that is to turn around already does so for this too. */
+async function joinWake(tx: Tx, ref: SessionRef, input: WakeInput): Promise<string> {
+  const pending = await tx.wake.findFirst({ where: { sessionId: ref.sessionId, outcome: 'pending' } });
+  return pending ? pending.id : addWake(tx, ref, input);
 }
 
 async function addWake(tx: Tx, { orgId, sessionId }: SessionRef, input: WakeInput): Promise<string> {

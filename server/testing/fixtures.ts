@@ -1,8 +1,8 @@
 import type { Prisma, Session } from '../../prisma/generated/client.ts';
-import { type Db, withOrg } from '../db.ts';
+import type { Role } from '../auth/roles.ts';
+import { type Db, type SystemDb, withOrg } from '../db.ts';
 import { newId } from '../ids.ts';
 import { createPersonWithOrg } from '../orgs/sign-up.ts';
-import type { Role } from '../auth/roles.ts';
 
 /*
  * Builders for database tests: each makes one thing through the same doors as the product, with what the test names and
@@ -57,4 +57,12 @@ export async function aSession(db: Db, org: TestOrg, set: Partial<Prisma.Session
       },
     }),
   );
+}
+
+export type TestJob = { name: string; state: string; data: unknown };
+
+/** Jobs of a session (or of another key), in the order they were added. */
+export async function jobsOf(systemDb: SystemDb, key: string): Promise<TestJob[]> {
+  return systemDb.$queryRaw<TestJob[]>`
+    select name, state::text, data from pgboss.job where singleton_key = ${key} order by created_on`;
 }

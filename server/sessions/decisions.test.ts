@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { decideFailure, decideIdle, decideOverdue, decideWake, type IdleFacts, TERMINAL_IDLE_MS } from './decisions.ts';
+import { PASSING_STATES, SESSION_RULES, SESSION_STATES, type SessionState } from './states.ts';
+
+const NOW = new Date('2026-01-02T03:04:05Z');
+const before = (ms: number) => new Date(NOW.getTime() - ms);
+
+describe('decideWake', () => {
+  const EXPECTED: Record<SessionState, { event: string; person: string }> = {
+    created: { event: 'drive', person: 'drive' },
+    provisioning: { event: 'drive', person: 'drive' },
+    running: { event: 'drive', person: 'drive' },
+    suspending: { event: 'drive', person: 'drive' },
+    suspended: { event: 'move', person: 'move' },
+    resuming: { event: 'drive', person: 'drive' },
+    stopping: { event: 'refuse', person: 'refuse' },
+    stopped: { event: 'refuse', person: 'refuse' },
+    failed: { event: 'wait', person: 'move' },
+  };
+  const grid = SESSION_STATES.flatMap((state) =>
+    (['check_failed', 'review_comment', 'message', 'click'] as const).map((cause) => ({ state, cause })),
+  );
+
+  it.each(grid)('$cause while $state', ({ state, cause }) => {
+    const expected = EXPECTED[state][cause === 'message' || cause === 'click' ? 'person' : 'event'];
+    expect(decideWake({ state, cause, hasSnapshot: true }).kind).toBe(expected);
+  });
+
+  it('a failed session without a snapshot starts over', () => {
+    expect(decideWake({ state: 'failed', cause: 'click', hasSnapshot: false })).toEqual({ kind: 'move', to: 'provisioning' });
+    expect(decideWake({ state: 'failed', cause: 'click', hasSnapshot: true })).toEqual({ kind: 'move', to: 'resuming' });
+  });
+});
+
+describe('decideIdle', () => {
+  const policy = { idleSuspendMs: 5000 };
+  const idle: IdleFacts = { queuedMessages: 0, turnActive: false, activeAt: before(5000), terminalsLastInputAt: [], execs: 0 };
+  const decide = (set: Partial<IdleFacts>) => decideIdle({ ...idle, ...set }, policy, NOW);
+
+  it('suspends when nothing has happened for as long as the policy says', () => {
+    expect(decide({})).toEqual({ kind: 'suspend', reason: 'idle' });
+    expect(decide({ activeAt: before(4999) })).toEqual({ kind: 'stay', reason: 'recent_activity', checkAgainInMs: 1 });
+  });
+
+  it('delivers what is queued, but not into a turn', () => {
+    expect(decide({ queuedMessages: 1 }).kind).toBe('deliver');
+    expect(decide({ queuedMessages: 1, turnActive: true })).toMatchObject({ kind: 'stay', reason: 'turn_active' });
+  });
+
+  it('stays while somebody types or a command runs', () => {
+    expect(decide({ terminalsLastInputAt: [before(3_600_000), before(TERMINAL_IDLE_MS - 1)] })).toMatchObject({
+      reason: 'terminal',
+    });
+    expect(decide({ terminalsLastInputAt: [before(TERMINAL_IDLE_MS)] })).toMatchObject({ kind: 'suspend' });
+    expect(decide({ execs: 1 })).toMatchObject({ reason: 'exec' });
+  });
+});
+
+describe('decideFailure', () => {
+  it.each(PASSING_STATES)('%s settles where the rules say once retries are used up', (state) => {
+    const kinds = [1, 2, 3, 4].map((attempt) => decideFailure({ state, retryable: true, attempt }));
+    expect(kinds.slice(0, 3).every((decision) => decision.kind === 'retry')).toBe(true);
+    expect(kinds[3]).toEqual({ kind: 'settle', to: SESSION_RULES[state].onFailure });
+  });
+
+  it('does not retry what cannot succeed', () => {
+    expect(decideFailure({ state: 'resuming', retryable: false, attempt: 1 })).toEqual({ kind: 'settle', to: 'suspended' });
+    expect(decideFailure({ state: 'running', retryable: false, attempt: 1 })).toEqual({ kind: 'settle', to: 'failed' });
+  });
+});
+
+describe('decideOverdue', () => {
+  it.each(PASSING_STATES)('%s is settled at its deadline, not before', (state) => {
+    expect(decideOverdue({ state, deadlineAt: new Date(NOW.getTime() + 1) }, NOW)).toEqual({ kind: 'none' });
+    expect(decideOverdue({ state, deadlineAt: before(20) }, NOW)).toEqual({
+      kind: 'settle',
+      to: SESSION_RULES[state].onFailure,
+      overdueMs: 20,
+    });
+  });
+
+  it('leaves resting states alone', () => {
+    expect(decideOverdue({ state: 'running', deadlineAt: null }, NOW)).toEqual({ kind: 'none' });
+  });
+});

@@ -1,0 +1,84 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { withOrg } from '../db.ts';
+import { newId } from '../ids.ts';
+import { useTestDatabase } from '../testing/database.ts';
+import { anOrg, aSession, jobsOf, type TestOrg } from '../testing/fixtures.ts';
+import { queueMessage } from './queue-message.ts';
+import { SESSION_STATES, type SessionState } from './states.ts';
+import { transition } from './transition.ts';
+
+const { db, systemDb } = useTestDatabase();
+let org: TestOrg;
+beforeAll(async () => {
+  org = await anOrg(db);
+});
+
+async function checkFails(sessionId: string) {
+  const repoEventId = newId('repoEvent');
+  return withOrg(db, org.orgId, (tx) =>
+    queueMessage(
+      tx,
+      { orgId: org.orgId, sessionId },
+      {
+        kind: 'check_failed',
+        text: 'test failed',
+        actor: { kind: 'event', repoEventId },
+        author: null,
+        sourceId: newId('check'),
+        repoEventId,
+      },
+    ),
+  );
+}
+
+async function stateOf(sessionId: string) {
+  return withOrg(db, org.orgId, async (tx) => ({
+    state: (await tx.session.findUniqueOrThrow({ where: { id: sessionId } })).state,
+    wakes: (await tx.wake.findMany({ where: { sessionId } })).map(({ cause, outcome }) => ({ cause, outcome })),
+    messages: await tx.message.count({ where: { sessionId, state: 'queued' } }),
+    jobs: (await jobsOf(systemDb, sessionId)).map((job) => job.state),
+  }));
+}
+
+describe('a failed check reaches its session', () => {
+  const pending = [{ cause: 'check_failed', outcome: 'pending' }];
+  const EXPECTED: Record<SessionState, { state: SessionState; wakes: unknown[]; messages: number; jobs: string[] }> = {
+    created: { state: 'created', wakes: [], messages: 1, jobs: ['created'] },
+    provisioning: { state: 'provisioning', wakes: [], messages: 1, jobs: ['created'] },
+    running: { state: 'running', wakes: [], messages: 1, jobs: ['created'] },
+    // Its driver finds the message after the suspend and turns around: a wake all the same.
+    suspending: { state: 'suspending', wakes: pending, messages: 1, jobs: ['created'] },
+    suspended: { state: 'resuming', wakes: pending, messages: 1, jobs: ['created'] },
+    resuming: { state: 'resuming', wakes: [], messages: 1, jobs: ['created'] },
+    failed: { state: 'failed', wakes: [], messages: 1, jobs: [] },
+    stopping: { state: 'stopping', wakes: [], messages: 0, jobs: [] },
+    stopped: { state: 'stopped', wakes: [], messages: 0, jobs: [] },
+  };
+
+  it.each(SESSION_STATES)('while %s', async (state) => {
+    const session = await aSession(db, org, { state, snapshotId: newId('snapshot') });
+    const result = await checkFails(session.id);
+    expect(result.ok).toBe(EXPECTED[state].messages === 1);
+    expect(await stateOf(session.id)).toEqual(EXPECTED[state]);
+  });
+
+  it('two at once wake it once and are both queued', async () => {
+    const session = await aSession(db, org, { state: 'suspended', snapshotId: newId('snapshot') });
+    await Promise.all([checkFails(session.id), checkFails(session.id)]);
+    expect(await stateOf(session.id)).toMatchObject({ state: 'resuming', wakes: [{}], messages: 2, jobs: ['created'] });
+  });
+
+  it('is not lost when the session falls asleep at the same moment', async () => {
+    const session = await aSession(db, org, { state: 'suspending', snapshotId: newId('snapshot') });
+    const ref = { orgId: org.orgId, sessionId: session.id };
+    await Promise.all([
+      checkFails(session.id),
+      withOrg(db, org.orgId, (tx) =>
+        transition(tx, ref, { expected: session, to: 'suspended', reason: 'idle', actor: { kind: 'worker' }, drive: false }),
+      ),
+    ]);
+    const after = await stateOf(session.id);
+    expect(['resuming', 'suspended']).toContain(after.state);
+    expect(after).toMatchObject({ wakes: [{}], messages: 1, jobs: ['created'] });
+  });
+});
