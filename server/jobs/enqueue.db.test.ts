@@ -2,12 +2,12 @@ import type { PgBoss } from 'pg-boss';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDb, withOrg } from '../db.ts';
 import { newId } from '../ids.ts';
-import { useTestDatabase } from '../testing/database.ts';
+import { openTestDatabase } from '../testing/database.ts';
 import { anOrg, jobsOf, type TestOrg } from '../testing/fixtures.ts';
 import { enqueue } from './enqueue.ts';
 import { createBoss, prepareQueues } from './queue.ts';
 
-const { db, systemDb, urls } = useTestDatabase();
+const { db, systemDb, urls } = openTestDatabase();
 let org: TestOrg;
 let boss: PgBoss;
 beforeAll(async () => {

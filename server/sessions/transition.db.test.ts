@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createDb, withOrg } from '../db.ts';
-import { useTestDatabase } from '../testing/database.ts';
+import { openTestDatabase } from '../testing/database.ts';
 import { anOrg, aSession, jobsOf, type TestOrg } from '../testing/fixtures.ts';
 import { canTransition, isEnded, SESSION_RULES, SESSION_STATES } from './states.ts';
 import { type TransitionInput, transition } from './transition.ts';
 
-const { db, systemDb, urls } = useTestDatabase();
+const { db, systemDb, urls } = openTestDatabase();
 let org: TestOrg;
 beforeAll(async () => {
   org = await anOrg(db);

@@ -1,13 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withOrg } from '../db.ts';
 import { newId } from '../ids.ts';
-import { useTestDatabase } from '../testing/database.ts';
+import { openTestDatabase } from '../testing/database.ts';
 import { anOrg, aSession, jobsOf, type TestOrg } from '../testing/fixtures.ts';
 import { queueMessage } from './queue-message.ts';
 import { SESSION_STATES, type SessionState } from './states.ts';
 import { transition } from './transition.ts';
 
-const { db, systemDb } = useTestDatabase();
+const { db, systemDb } = openTestDatabase();
 let org: TestOrg;
 beforeAll(async () => {
   org = await anOrg(db);

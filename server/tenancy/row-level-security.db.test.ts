@@ -2,10 +2,10 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withOrg, withUser } from '../db.ts';
 import { newId } from '../ids.ts';
+import { openTestDatabase } from '../testing/database.ts';
 import { aMember, anOrg, aRepository, aSession } from '../testing/fixtures.ts';
-import { useTestDatabase } from '../testing/database.ts';
 
-const { db, systemDb, urls } = useTestDatabase();
+const { db, systemDb, urls } = openTestDatabase();
 
 describe('catalog', () => {
   let client: pg.Client;
@@ -65,7 +65,9 @@ describe('withOrg', () => {
     const id = await aRepository(db, acme.orgId);
     const data = { id: newId('repository'), orgId: other.orgId, slug: 'stolen', name: 'stolen' };
     await expect(withOrg(db, acme.orgId, (tx) => tx.repository.create({ data }))).rejects.toThrow();
-    await expect(withOrg(db, acme.orgId, (tx) => tx.repository.update({ where: { id }, data: { orgId: other.orgId } }))).rejects.toThrow();
+    await expect(
+      withOrg(db, acme.orgId, (tx) => tx.repository.update({ where: { id }, data: { orgId: other.orgId } })),
+    ).rejects.toThrow();
     await expect(withOrg(db, other.orgId, (tx) => tx.repository.delete({ where: { id } }))).rejects.toThrow();
   });
 

@@ -27,7 +27,7 @@ async function asSuperuser(sql: string): Promise<void> {
  * A database of this test file's own, cloned from the migrated template and dropped at its end. Tests run with the same
  * roles as production: never as the superuser, never as the owner.
  */
-export function useTestDatabase(): TestDatabase {
+export function openTestDatabase(): TestDatabase {
   const name = `warren_test_${randomUUID().replaceAll('-', '')}`;
   const urls = databaseUrls(inject('superuserUrl'), { databaseName: name, passwords: TEST_PASSWORDS });
   // Both connect on first use.
