@@ -5,10 +5,8 @@ import type { Tx } from '../db.ts';
 const AWAY_MS = 120_000;
 
 export async function listHosts(tx: Tx, now: Date) {
-  const [hosts, machines] = await Promise.all([
-    tx.host.findMany({ orderBy: { createdAt: 'asc' } }),
-    tx.machine.groupBy({ by: ['hostId'], where: { endedAt: null }, _count: true }),
-  ]);
+  const hosts = await tx.host.findMany({ orderBy: { createdAt: 'asc' } });
+  const machines = await tx.machine.groupBy({ by: ['hostId'], where: { endedAt: null }, _count: true });
   const machinesOn = new Map(machines.map((row) => [row.hostId, row._count]));
   return hosts.map((host) => {
     const view = hostViewSchema.safeParse(host.info);

@@ -1,22 +1,21 @@
 import type { Tx } from '../db.ts';
 
 const DAYS = 30;
+const SESSIONS_MAX = 50;
 
 /** Model tokens of the last 30 days: in all, and by model and session. */
 export async function summarizeUsage(tx: Tx, now: Date) {
   const since = new Date(now.getTime() - DAYS * 86_400_000);
   const where = { at: { gte: since } };
-  const [byModel, bySession] = await Promise.all([
-    tx.usageEntry.groupBy({ by: ['provider', 'model'], where, _sum: { inputTokens: true, outputTokens: true }, _count: true }),
-    tx.usageEntry.groupBy({
-      by: ['sessionId'],
-      where: { ...where, sessionId: { not: null } },
-      _sum: { inputTokens: true, outputTokens: true },
-      _count: true,
-      orderBy: { _sum: { outputTokens: 'desc' } },
-      take: 50,
-    }),
-  ]);
+  const totals = { _sum: { inputTokens: true, outputTokens: true }, _count: true } as const;
+  const byModel = await tx.usageEntry.groupBy({ by: ['provider', 'model'], where, ...totals });
+  const bySession = await tx.usageEntry.groupBy({
+    by: ['sessionId'],
+    where: { ...where, sessionId: { not: null } },
+    ...totals,
+    orderBy: { _sum: { outputTokens: 'desc' } },
+    take: SESSIONS_MAX,
+  });
   const models = byModel.map((row) => ({ provider: row.provider, model: row.model, ...sums(row) }));
   return {
     since,

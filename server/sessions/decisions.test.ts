@@ -3,7 +3,7 @@ import { decideFailure, decideIdle, decideOverdue, decideWake, type IdleFacts, T
 import { PASSING_STATES, SESSION_RULES, SESSION_STATES, type SessionState } from './states.ts';
 
 const NOW = new Date('2026-01-02T03:04:05Z');
-const before = (ms: number) => new Date(NOW.getTime() - ms);
+const ago = (ms: number) => new Date(NOW.getTime() - ms);
 
 describe('decideWake', () => {
   const EXPECTED: Record<SessionState, { event: string; person: string }> = {
@@ -34,12 +34,12 @@ describe('decideWake', () => {
 
 describe('decideIdle', () => {
   const policy = { idleSuspendMs: 5000 };
-  const idle: IdleFacts = { queuedMessages: 0, turnActive: false, activeAt: before(5000), terminalsLastInputAt: [], execs: 0 };
+  const idle: IdleFacts = { queuedMessages: 0, turnActive: false, activeAt: ago(5000), terminalsLastInputAt: [], execs: 0 };
   const decide = (set: Partial<IdleFacts>) => decideIdle({ ...idle, ...set }, policy, NOW);
 
   it('suspends when nothing has happened for as long as the policy says', () => {
     expect(decide({})).toEqual({ kind: 'suspend', reason: 'idle' });
-    expect(decide({ activeAt: before(4999) })).toEqual({ kind: 'stay', reason: 'recent_activity', checkAgainInMs: 1 });
+    expect(decide({ activeAt: ago(4999) })).toEqual({ kind: 'stay', reason: 'recent_activity', checkAgainInMs: 1 });
   });
 
   it('delivers what is queued, but not into a turn', () => {
@@ -48,10 +48,10 @@ describe('decideIdle', () => {
   });
 
   it('stays while somebody types or a command runs', () => {
-    expect(decide({ terminalsLastInputAt: [before(3_600_000), before(TERMINAL_IDLE_MS - 1)] })).toMatchObject({
+    expect(decide({ terminalsLastInputAt: [ago(3_600_000), ago(TERMINAL_IDLE_MS - 1)] })).toMatchObject({
       reason: 'terminal',
     });
-    expect(decide({ terminalsLastInputAt: [before(TERMINAL_IDLE_MS)] })).toMatchObject({ kind: 'suspend' });
+    expect(decide({ terminalsLastInputAt: [ago(TERMINAL_IDLE_MS)] })).toMatchObject({ kind: 'suspend' });
     expect(decide({ execs: 1 })).toMatchObject({ reason: 'exec' });
   });
 });
@@ -72,7 +72,7 @@ describe('decideFailure', () => {
 describe('decideOverdue', () => {
   it.each(PASSING_STATES)('%s is settled at its deadline, not before', (state) => {
     expect(decideOverdue({ state, deadlineAt: new Date(NOW.getTime() + 1) }, NOW)).toEqual({ kind: 'none' });
-    expect(decideOverdue({ state, deadlineAt: before(20) }, NOW)).toEqual({
+    expect(decideOverdue({ state, deadlineAt: ago(20) }, NOW)).toEqual({
       kind: 'settle',
       to: SESSION_RULES[state].onFailure,
       overdueMs: 20,

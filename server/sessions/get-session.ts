@@ -6,21 +6,27 @@ import { type TimelineEvent, type TimelineRow, timelineEventSchema } from './tim
 
 const LOG_TAIL_CHARS = 8000;
 const EVENTS_MAX = 2000;
+const ROWS_MAX = 100;
 
 /** Everything the session's page shows beside its timeline. Costs no compute: nothing here asks a machine. */
 export async function getSession(tx: Tx, sessionId: string) {
   const session = await tx.session.findUnique({ where: { id: sessionId } });
   if (!session) throw notFound('session');
-  const [repository, person, change, messages, wakes, machine, suspends, template] = await Promise.all([
-    tx.repository.findUniqueOrThrow({ where: { id: session.repositoryId } }),
-    tx.user.findUnique({ where: { id: session.createdById }, select: { name: true, email: true } }),
-    tx.change.findFirst({ where: { sessionId }, orderBy: { number: 'desc' } }),
-    tx.message.findMany({ where: { sessionId, state: { in: ['queued', 'delivered'] } }, orderBy: { seq: 'asc' } }),
-    tx.wake.findMany({ where: { sessionId }, orderBy: { requestedAt: 'desc' }, take: 100 }),
-    session.machineId ? tx.machine.findUnique({ where: { id: session.machineId } }) : null,
-    tx.sessionEvent.findMany({ where: { sessionId, kind: 'suspended' }, orderBy: { seq: 'desc' }, take: 100 }),
-    session.state === 'provisioning' ? findTemplateInProgress(tx, session.repositoryId) : null,
-  ]);
+  const repository = await tx.repository.findUniqueOrThrow({ where: { id: session.repositoryId } });
+  const person = await tx.user.findUnique({ where: { id: session.createdById }, select: { name: true, email: true } });
+  const change = await tx.change.findFirst({ where: { sessionId }, orderBy: { number: 'desc' } });
+  const messages = await tx.message.findMany({
+    where: { sessionId, state: { in: ['queued', 'delivered'] } },
+    orderBy: { seq: 'asc' },
+  });
+  const wakes = await tx.wake.findMany({ where: { sessionId }, orderBy: { requestedAt: 'desc' }, take: ROWS_MAX });
+  const machine = session.machineId ? await tx.machine.findUnique({ where: { id: session.machineId } }) : null;
+  const suspends = await tx.sessionEvent.findMany({
+    where: { sessionId, kind: 'suspended' },
+    orderBy: { seq: 'desc' },
+    take: ROWS_MAX,
+  });
+  const template = session.state === 'provisioning' ? await findTemplateInProgress(tx, session.repositoryId) : null;
   const checks = change
     ? await tx.check.findMany({ where: { changeId: change.id, commitSha: change.headSha }, orderBy: { createdAt: 'asc' } })
     : [];

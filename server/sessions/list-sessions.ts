@@ -26,15 +26,17 @@ const SESSIONS_MAX = 200;
 export async function listSessions(tx: Tx, filter: { repositoryId?: string }): Promise<SessionSummary[]> {
   const sessions = await tx.session.findMany({ where: filter, orderBy: { createdAt: 'desc' }, take: SESSIONS_MAX });
   const ids = sessions.map((session) => session.id);
-  const [working, changes, repositories, people] = await Promise.all([
-    tx.message.groupBy({ by: ['sessionId'], where: { sessionId: { in: ids }, state: { in: ['queued', 'delivered'] } } }),
-    tx.change.findMany({ where: { sessionId: { in: ids } }, orderBy: { number: 'asc' } }),
-    tx.repository.findMany({ where: { id: { in: sessions.map((session) => session.repositoryId) } } }),
-    tx.user.findMany({
-      where: { id: { in: sessions.map((session) => session.createdById) } },
-      select: { id: true, name: true, email: true },
-    }),
-  ]);
+  // One after the other: a transaction is one connection, which answers one query at a time.
+  const working = await tx.message.groupBy({
+    by: ['sessionId'],
+    where: { sessionId: { in: ids }, state: { in: ['queued', 'delivered'] } },
+  });
+  const changes = await tx.change.findMany({ where: { sessionId: { in: ids } }, orderBy: { number: 'asc' } });
+  const repositories = await tx.repository.findMany({ where: { id: { in: sessions.map((session) => session.repositoryId) } } });
+  const people = await tx.user.findMany({
+    where: { id: { in: sessions.map((session) => session.createdById) } },
+    select: { id: true, name: true, email: true },
+  });
   const hasWork = new Set(working.map((row) => row.sessionId));
   const changeOf = new Map(changes.map((change) => [change.sessionId, change]));
   const repositoryOf = new Map(repositories.map((repository) => [repository.id, repository]));

@@ -1,0 +1,55 @@
+import type { inferRouterInputs } from '@trpc/server';
+import type { AppRouter } from './root.ts';
+
+/*
+ * One valid input for every procedure of an organization, about things that exist in the sample organization. The suite in
+ * authorization.db.test.ts calls each of them as everybody who may not. A new procedure without a sample does not compile.
+ */
+export type SampleIds = { org: string; repo: string; sessionId: string };
+
+type Inputs = inferRouterInputs<AppRouter>;
+type OrgProcedures<R> = { [P in keyof R as R[P] extends { org: string } ? P : never]: R[P] };
+
+/** Samples by router and procedure. */
+export type Samples = {
+  [R in keyof Inputs as keyof OrgProcedures<Inputs[R]> extends never ? never : R]: OrgProcedures<Inputs[R]>;
+};
+
+export function procedureSamples({ org, repo, sessionId }: SampleIds): Samples {
+  const session = { org, sessionId };
+  return {
+    orgs: {
+      get: { org },
+      audit: { org },
+      usage: { org },
+      hosts: { org },
+    },
+    sessions: {
+      list: { org, repo },
+      create: { org, repo, prompt: 'Make the tests pass.' },
+      get: session,
+      events: { ...session, afterRev: 0 },
+      send: { ...session, text: 'Go on.' },
+      suspend: session,
+      wake: session,
+      stop: session,
+      retry: session,
+      cancelTurn: session,
+      files: { ...session, path: '' },
+      readFile: { ...session, path: 'README.md' },
+      writeFile: { ...session, path: 'README.md', text: '' },
+      worktree: session,
+      egressLog: session,
+    },
+  };
+}
+
+/** Procedures that belong to no organization, and whether they need a signed-in person. */
+export const PROCEDURES_WITHOUT_ORG: Record<string, 'public' | 'authed'> = {
+  'account.signUp': 'public',
+  'account.me': 'authed',
+  'orgs.list': 'authed',
+};
+
+/** Queries that take more than the role viewer. */
+export const QUERIES_ABOVE_VIEWER = new Set(['orgs.audit']);
