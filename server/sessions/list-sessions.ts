@@ -1,4 +1,4 @@
-import type { Session } from '../../prisma/generated/client.ts';
+import type { CheckState, Session } from '../../prisma/generated/client.ts';
 import type { Tx } from '../db.ts';
 import { computeStatus, type SessionStatus } from './status.ts';
 
@@ -17,7 +17,12 @@ export type SessionSummary = {
   scripted: boolean;
   createdBy: string;
   repository: { id: string; slug: string; name: string };
-  change: { number: number; state: 'open' | 'merged' | 'closed' } | null;
+  change: {
+    number: number;
+    state: 'open' | 'merged' | 'closed';
+    /** Of its newest commit. */
+    checks: { name: string; state: CheckState }[];
+  } | null;
 };
 
 const SESSIONS_MAX = 200;
@@ -36,6 +41,11 @@ export async function listSessions(tx: Tx, filter: { repositoryId?: string }): P
   const people = await tx.user.findMany({
     where: { id: { in: sessions.map((session) => session.createdById) } },
     select: { id: true, name: true, email: true },
+  });
+  const checks = await tx.check.findMany({
+    where: { changeId: { in: changes.map((change) => change.id) } },
+    select: { changeId: true, commitSha: true, name: true, state: true },
+    orderBy: { createdAt: 'asc' },
   });
   const hasWork = new Set(working.map((row) => row.sessionId));
   const changeOf = new Map(changes.map((change) => [change.sessionId, change]));
@@ -60,7 +70,15 @@ export async function listSessions(tx: Tx, filter: { repositoryId?: string }): P
       scripted: session.scripted,
       createdBy: personOf.get(session.createdById) ?? 'a former member',
       repository: { id: session.repositoryId, slug: repository?.slug ?? '', name: repository?.name ?? '' },
-      change: change ? { number: change.number, state: change.state } : null,
+      change: change
+        ? {
+            number: change.number,
+            state: change.state,
+            checks: checks
+              .filter((check) => check.changeId === change.id && check.commitSha === change.headSha)
+              .map(({ name, state }) => ({ name, state })),
+          }
+        : null,
     };
   });
 }
