@@ -1,11 +1,15 @@
 import { accountRouter } from './routers/account.ts';
+import { changesRouter } from './routers/changes.ts';
 import { orgsRouter } from './routers/orgs.ts';
+import { repositoriesRouter } from './routers/repositories.ts';
 import { sessionsRouter } from './routers/sessions.ts';
 import { createCallerFactory, router } from './trpc.ts';
 
 export const appRouter = router({
   account: accountRouter,
+  changes: changesRouter,
   orgs: orgsRouter,
+  repositories: repositoriesRouter,
   sessions: sessionsRouter,
 });
 

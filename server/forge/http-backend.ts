@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { CGI_HEAD_BYTES_MAX, parseCgiHead } from './cgi.ts';
+import { KEPT_REFS } from './delete-branch.ts';
 import { gitEnv } from './git.ts';
 
 /*
@@ -83,6 +84,7 @@ function cgiEnv(req: IncomingMessage, call: GitHttpCall): NodeJS.ProcessEnv {
       'receive.fsckObjects': 'true',
       'receive.advertiseAtomic': 'true',
       'receive.autogc': 'false',
+      'transfer.hideRefs': KEPT_REFS,
     }),
     GIT_PROJECT_ROOT: dirname(call.dir),
     GIT_HTTP_EXPORT_ALL: '1',

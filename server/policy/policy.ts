@@ -40,6 +40,8 @@ export const orgPolicySchema = z.object({
   /** From the last thing that happened to the machine being put to sleep. */
   idleSuspendMs: z.number().int().min(1000).max(86_400_000).default(5000),
   promptBytesMax: z.number().int().min(1000).max(MEGABYTE).default(100_000),
+  /** Refuse to merge a change whose checks have not all passed; otherwise the person is only told. */
+  requirePassingChecks: z.boolean().default(false),
 });
 
 export type OrgPolicy = z.infer<typeof orgPolicySchema>;
