@@ -21,14 +21,15 @@ function installDependencies() {
   if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return;
   const startedAt = Date.now();
   console.log('  … npm dependencies: installing (about a minute the first time)');
-  const result = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
+  // Not `npm ci`: it refuses a lock file without every platform's optional packages, which a registry mirror may not have.
+  const result = spawnSync('npm', ['install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     // Prisma would otherwise download a native engine that nothing here uses.
     env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', CHECKPOINT_DISABLE: '1' },
   });
   if (result.status !== 0) {
-    console.error(`\n  ✗ npm dependencies: npm ci ended with ${result.error?.message ?? `exit code ${result.status}`}`);
+    console.error(`\n  ✗ npm dependencies: npm install ended with ${result.error?.message ?? `exit code ${result.status}`}`);
     console.error('    Next step: see the lines above, then run the same command again; it carries on from here.');
     process.exit(1);
   }
