@@ -87,3 +87,11 @@ export function lastBytes(text: string, bytesMax: number): string {
     .toString('utf8')
     .replace(/^\uFFFD+/, '');
 }
+
+const messageChunk = z.object({ update: z.object({ sessionUpdate: z.literal('agent_message_chunk'), content: z.unknown() }) });
+
+/** The text of a `session/update` that carries a piece of the agent's message; null for any other. */
+export function agentText(params: unknown): string | null {
+  const parsed = messageChunk.safeParse(params);
+  return parsed.success ? toPlainText(parsed.data.update.content) : null;
+}

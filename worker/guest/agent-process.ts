@@ -33,9 +33,13 @@ export function isSameProcess(a: AgentProcess | null, b: AgentProcess | null): b
   return a !== null && b !== null && a.pid === b.pid && a.startTimeTicks === b.startTimeTicks;
 }
 
-/** Starts the agent's unit anew; what it said before stays in its stdout file, so offsets go on. */
+/**
+ * Starts the agent's unit anew. What it said before stays in its stdout file, so offsets go on; the newline ends whatever
+ * line it died in, which would else swallow its first reply.
+ */
 export async function restartAgent(guest: Guest): Promise<void> {
-  await runScript(guest, 'restart-agent', `systemctl restart ${GUEST.agentUnit}`, { user: 'root', timeoutMs: 120_000 });
+  const script = `systemctl stop ${GUEST.agentUnit}; echo >> ${GUEST.agentStdout}; systemctl start ${GUEST.agentUnit}`;
+  await runScript(guest, 'restart-agent', script, { user: 'root', timeoutMs: 120_000 });
 }
 
 /** The end of the agent's stderr, for the person who is told that it failed. Empty when there is none. */

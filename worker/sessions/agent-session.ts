@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { GUEST } from '../../hostd/contract/machines.ts';
+import type { Tx } from '../../server/db.ts';
+import {
+  initializeFrame,
+  initializeResultSchema,
+  loadSessionFrame,
+  newSessionFrame,
+  newSessionResultSchema,
+} from '../acp/frames.ts';
+import { agentProcessSchema, agentStderrTail, isSameProcess, restartAgent, sightAgent } from '../guest/agent-process.ts';
+import { deliverFrom, storeRequest } from './agent-requests.ts';
+import { type Driver, guestOf, inOrg, readSession, ShutdownError, StepError, SupersededError } from './driver.ts';
+import { followAgent } from './follow-agent.ts';
+import type { AgentReply } from './store-lines.ts';
+
+/** Raised when the protocol or the client's meaning of it changes; agents may log it. */
+export const CLIENT_VERSION = '0.1.0';
+
+type Build = Parameters<typeof storeRequest>[2];
+const anyResult = z.unknown();
+
+/** Asks the agent something outside a turn and waits for its answer. Rejects with StepError when none comes. */
+export async function askAgent<T>(
+  driver: Driver,
+  what: string,
+  build: Build,
+  schema: z.ZodType<T>,
+  onResult: (tx: Tx, result: T) => Promise<void> = async () => {},
+): Promise<T> {
+  const session = await readSession(driver);
+  const rpcId = await inOrg(driver, (tx) => storeRequest(tx, session, build));
+  await deliverFrom(driver, session, rpcId);
+  const read = (reply: AgentReply): T => {
+    if (!reply.ok)
+      throw new StepError(
+        `The agent refused ${what}`,
+        reply.error.message,
+        'Retry the session; rebuild the template if it stays.',
+      );
+    return schema.parse(reply.result);
+  };
+  const end = await followAgent(driver, {
+    session,
+    reader: { machineId: session.machineId!, offset: Number(session.agentOffset), turn: null, awaited: rpcId },
+    silenceMs: driver.deps.patience.agentReplyMs,
+    onReply: async (tx, reply) => {
+      if (reply.ok) await onResult(tx, read(reply));
+    },
+  });
+  switch (end.kind) {
+    case 'reply':
+      return read(end.reply);
+    case 'moved':
+      throw new SupersededError(`session ${session.id} moved on during ${what}`);
+    case 'shutdown':
+      throw new ShutdownError('worker is shutting down');
+    case 'machine_gone':
+      throw new StepError('The machine ended', end.reason, 'Retry the session.');
+    case 'agent_gone':
+    case 'silent': {
+      const tail = await agentStderrTail(await guestOf(driver, session));
+      throw new StepError(
+        `The agent did not answer ${what}`,
+        tail || 'It wrote nothing to its error log.',
+        'Retry the session; rebuild the template if it stays.',
+      );
+    }
+  }
+}
+
+/** A conversation with the agent that came with the template: it is initialised already. */
+export async function openAgentSession(driver: Driver): Promise<void> {
+  const session = await readSession(driver);
+  const { process } = await sightAgent(await guestOf(driver, session));
+  if (process === null) return reviveAgent(driver);
+  await askAgent(
+    driver,
+    'session/new',
+    (id) => newSessionFrame(id, GUEST.workspace),
+    newSessionResultSchema,
+    async (tx, result) => {
+      await tx.session.update({ where: { id: session.id }, data: { agentSessionId: result.sessionId } });
+      await tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process } });
+    },
+  );
+}
+
+/**
+ * Makes sure that the process which holds the conversation is there before it is spoken to.
+ * @returns 'same' when it is; 'loaded' when a new one took the conversation up; 'new' when it starts without memory
+ */
+export async function ensureAgent(driver: Driver): Promise<'same' | 'loaded' | 'new'> {
+  const session = await readSession(driver);
+  const machine = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: session.machineId! } }));
+  const expected = agentProcessSchema.safeParse(machine.agentProcess).data ?? null;
+  const { process } = await sightAgent(await guestOf(driver, session));
+  if (session.agentSessionId && isSameProcess(process, expected)) return 'same';
+  await reviveAgent(driver);
+  const after = await readSession(driver);
+  return after.agentSessionId === session.agentSessionId ? 'loaded' : 'new';
+}
+
+/** Starts the agent anew and takes up the old conversation where it can, or begins another. */
+async function reviveAgent(driver: Driver): Promise<void> {
+  const session = await readSession(driver);
+  const guest = await guestOf(driver, session);
+  await restartAgent(guest);
+  const { process } = await sightAgent(guest);
+  const hello = await askAgent(driver, 'initialize', (id) => initializeFrame(id, CLIENT_VERSION), initializeResultSchema);
+  const keep = async (tx: Tx, agentSessionId: string) => {
+    await tx.session.update({ where: { id: session.id }, data: { agentSessionId } });
+    await tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process ?? undefined } });
+  };
+  const previous = session.agentSessionId;
+  if (previous && hello.agentCapabilities?.loadSession) {
+    const loaded = await askAgent(
+      driver,
+      'session/load',
+      (id) => loadSessionFrame(id, previous, GUEST.workspace),
+      anyResult,
+      (tx) => keep(tx, previous),
+    )
+      .then(() => true)
+      .catch((error: unknown) => {
+        // Conversation files may be gone or from another version; a new conversation with a summary is the way on.
+        if (error instanceof StepError) return false;
+        throw error;
+      });
+    if (loaded) return;
+  }
+  await askAgent(
+    driver,
+    'session/new',
+    (id) => newSessionFrame(id, GUEST.workspace),
+    newSessionResultSchema,
+    (tx, result) => keep(tx, result.sessionId),
+  );
+}

@@ -1,0 +1,303 @@
+import { describe, expect, it } from 'vitest';
+import { FakeHost, FakeRefusal } from '../../server/hosts/fake/fake-host.ts';
+import { openTestDatabase } from '../../server/testing/database.ts';
+import { buildTemplate } from '../templates/build-template.ts';
+import { type TestWorker, workerRig } from '../testing/rig.ts';
+
+const HOST = new FakeHost().host();
+const test = openTestDatabase();
+const { rig, aWorker, aTask, drive, say, read, messages, events, guest, until, inOrg, setPolicy } = workerRig(test);
+
+/** Builds whatever template is asked for, as the other queue of the same process would. */
+async function buildAsked(worker: TestWorker) {
+  const template = await until(() =>
+    inOrg((tx) => tx.template.findFirstOrThrow({ where: { repositoryId: rig.repository.id, state: 'building' } })),
+  );
+  await buildTemplate(worker.deps, { orgId: rig.org.orgId, templateId: template.id });
+}
+
+async function aRunningSession(worker = aWorker()) {
+  const session = await aTask();
+  const driving = drive(worker, session);
+  await buildAsked(worker);
+  await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
+  return { worker, session, driving };
+}
+
+describe('driving a session', () => {
+  it('takes a task from template to the end of its turn', async () => {
+    rig.agent.onPrompt = (turn) => {
+      turn.say('I will ');
+      turn.say('look.');
+      turn.tool('t1', 'pending');
+      turn.tool('t1', 'completed', 'ok');
+      turn.say('All done.');
+      turn.end();
+    };
+    const { session } = await aRunningSession();
+    const [task] = await messages(session);
+    expect(task).toMatchObject({ state: 'done', stopReason: 'end_turn', reply: 'All done.' });
+    expect(rig.agent.received.at(-1)?.params?.prompt?.[0]?.text).toContain(`git push origin warren/${session.id}`);
+    const shown = (await events(session)).filter(({ kind }) => ['agent_text', 'tool_call', 'turn_ended'].includes(kind));
+    expect(shown).toMatchObject([
+      { kind: 'agent_text', text: 'I will look.' },
+      { kind: 'tool_call', status: 'completed', output: 'ok' },
+      { kind: 'agent_text', text: 'All done.' },
+      { kind: 'turn_ended', stopReason: 'end_turn' },
+    ]);
+    const egress = rig.fake.machine((await read(session)).machineId!).created.egress;
+    expect(egress.services.map(({ host }) => host)).toEqual(['git.warren.internal', 'models.warren.internal']);
+  });
+
+  it('falls asleep when idle, and wakes the same process for a message', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    const { worker, session, driving } = await aRunningSession();
+    await driving;
+    const asleep = await read(session);
+    expect(asleep).toMatchObject({
+      state: 'suspended',
+      machineId: null,
+      worktree: { files: [{ path: 'src/a.ts', status: 'M' }] },
+    });
+    expect(rig.fake.machines.size).toBe(0);
+
+    await setPolicy({ idleSuspendMs: 3_600_000 });
+    await say(session, 'And now the types');
+    void drive(worker, session);
+    await until(async () => expect((await messages(session))[1]?.state).toBe('done'));
+    const awake = await read(session);
+    expect(awake.lease).toBe(asleep.lease + 1);
+    expect(rig.agent.state(await guest(session))?.memory).toHaveLength(2);
+    const [wake] = await inOrg((tx) => tx.wake.findMany({ where: { sessionId: session.id } }));
+    expect(wake).toMatchObject({ cause: 'message', outcome: 'delivered', sameBootId: true, sameAgentProcess: true });
+    expect(wake?.latencyMs).toBeGreaterThan(0);
+    expect((await events(session)).map(({ kind }) => kind)).toEqual(expect.arrayContaining(['suspended', 'woke']));
+  });
+
+  it('keeps one snapshot of a session, and never the one in use', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    const { worker, session, driving } = await aRunningSession();
+    await driving;
+    const first = (await read(session)).snapshotId!;
+    await say(session, 'Again');
+    await drive(worker, session);
+    const second = (await read(session)).snapshotId!;
+    expect(second).not.toBe(first);
+    const template = await inOrg((tx) => tx.template.findFirstOrThrow({ where: { repositoryId: rig.repository.id } }));
+    expect([...rig.fake.snapshots.keys()].sort()).toEqual([second, template.snapshotId!].sort());
+  });
+});
+
+describe('a worker killed in the middle of a turn', () => {
+  it('is taken over: the prompt is given once, every frame and row is stored once', async () => {
+    const first = aWorker();
+    const session = await aTask();
+    rig.agent.onPrompt = (turn) => {
+      turn.say('One ');
+      turn.tool('t1', 'pending');
+    };
+    void drive(first, session);
+    await buildAsked(first);
+    await until(async () => expect((await events(session)).some(({ kind }) => kind === 'tool_call')).toBe(true));
+    await first.kill();
+    const machine = await guest(session);
+    const [task] = await messages(session);
+    const turn = rig.agent.turn(machine, rig.agent.state(machine)!, task!.rpcId!, 'unused');
+    turn.tool('t1', 'completed', 'ok');
+    turn.say('two.');
+    turn.end();
+
+    void drive(aWorker(), session);
+    await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
+    expect(rig.agent.received.filter(({ method }) => method === 'session/prompt')).toHaveLength(1);
+    expect((await events(session)).filter(({ kind }) => ['agent_text', 'tool_call'].includes(kind))).toMatchObject([
+      { text: 'One ' },
+      { status: 'completed' },
+      { text: 'two.' },
+    ]);
+    const frames = await inOrg((tx) => tx.agentFrame.findMany({ where: { sessionId: session.id, direction: 'agent' } }));
+    const lines = machine.files.get('/var/lib/warren/agent.out')!.toString().trim().split('\n');
+    // The template read the first line, the answer to initialize.
+    expect(frames).toHaveLength(lines.length - 1);
+  });
+
+  it('leaves the stream to one of two drivers', async () => {
+    const session = await aTask();
+    const worker = aWorker();
+    let speak: () => void = () => {};
+    rig.agent.onPrompt = (turn) => {
+      turn.say('a');
+      speak = () => {
+        turn.say('b');
+        turn.end();
+      };
+    };
+    const one = drive(worker, session);
+    await buildAsked(worker);
+    await until(async () => expect((await events(session)).some(({ kind }) => kind === 'agent_text')).toBe(true));
+    const two = drive(aWorker(), session);
+    await until(() => expect(rig.fake.calls.filter((call) => call === 'exec').length).toBeGreaterThan(5));
+    speak();
+    await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
+    await setPolicy({ idleSuspendMs: 1000 });
+    await Promise.race([one, two]);
+    expect((await events(session)).filter(({ kind }) => kind === 'agent_text')).toEqual([
+      { kind: 'agent_text', text: 'ab', thought: false },
+    ]);
+    expect((await events(session)).filter(({ kind }) => kind === 'turn_ended')).toHaveLength(1);
+  });
+});
+
+describe('an agent in trouble', () => {
+  it('that crashes fails its message, and the next one starts it again', async () => {
+    rig.agent.onPrompt = (turn) => {
+      turn.say('Working');
+      turn.raw('{"jsonrpc":"2.0","method":"session/upd');
+      turn.crash();
+    };
+    const session = await aTask();
+    const worker = aWorker();
+    void drive(worker, session);
+    await buildAsked(worker);
+    await until(async () => expect((await messages(session))[0]?.state).toBe('failed'));
+    expect((await read(session)).state).toBe('running');
+    expect(await events(session)).toContainEqual(
+      expect.objectContaining({ kind: 'error', detail: expect.stringContaining('panic: fake') }),
+    );
+
+    rig.agent.onPrompt = (turn) => {
+      turn.say('Back.');
+      turn.end();
+    };
+    await say(session, 'Go on');
+    await until(async () => expect((await messages(session))[1]).toMatchObject({ state: 'done', reply: 'Back.' }));
+    expect(rig.agent.received.map(({ method }) => method)).toContain('session/load');
+  });
+
+  it('that is silent is cancelled, then given up', async () => {
+    rig.agent.onPrompt = () => {};
+    const session = await aTask();
+    const worker = aWorker({ agentSilenceMs: 200 });
+    void drive(worker, session);
+    await buildAsked(worker);
+    await until(async () => expect((await messages(session))[0]?.state).toBe('failed'));
+    expect(rig.agent.received.map(({ method }) => method)).toContain('session/cancel');
+    expect(await events(session)).toContainEqual(
+      expect.objectContaining({ kind: 'error', title: expect.stringContaining('said nothing') }),
+    );
+  });
+
+  it('that writes what is no message is reported, and its turn goes on', async () => {
+    rig.agent.onPrompt = (turn) => {
+      turn.raw('Segmentation fault (not really)\n');
+      turn.say('Fine.');
+      turn.end();
+    };
+    const { session } = await aRunningSession();
+    expect((await messages(session))[0]).toMatchObject({ state: 'done', reply: 'Fine.' });
+    expect(await events(session)).toContainEqual(
+      expect.objectContaining({ kind: 'error', detail: expect.stringContaining('not really') }),
+    );
+  });
+
+  it('that refuses its prompt fails the message with its own words', async () => {
+    rig.agent.onPrompt = (turn) => turn.refuse('429 from the model');
+    const session = await aTask();
+    const worker = aWorker();
+    void drive(worker, session);
+    await buildAsked(worker);
+    await until(async () => expect((await messages(session))[0]?.state).toBe('failed'));
+    expect(await events(session)).toContainEqual(expect.objectContaining({ kind: 'error', detail: '429 from the model' }));
+  });
+
+  it('that asks for permission gets it, once', async () => {
+    const answers: unknown[] = [];
+    rig.agent.onPrompt = (turn) => {
+      turn.askPermission('p1');
+      rig.agent.onAnswer = (result) => {
+        answers.push(result);
+        turn.end();
+      };
+    };
+    await aRunningSession();
+    expect(answers).toEqual([{ outcome: { outcome: 'selected', optionId: 'yes' } }]);
+  });
+
+  it('ends its turn when a person cancels it', async () => {
+    rig.agent.onPrompt = (turn) => {
+      turn.say('Thinking');
+      rig.agent.onCancel = () => turn.end('cancelled');
+    };
+    const session = await aTask();
+    const worker = aWorker();
+    void drive(worker, session);
+    await buildAsked(worker);
+    await until(async () => expect((await events(session)).some(({ kind }) => kind === 'agent_text')).toBe(true));
+    await inOrg((tx) => tx.message.updateMany({ where: { sessionId: session.id }, data: { cancelAt: new Date() } }));
+    await until(async () => expect((await messages(session))[0]).toMatchObject({ state: 'done', stopReason: 'cancelled' }));
+  });
+});
+
+describe('a host in trouble', () => {
+  it('that has no room fails the session with what to do', async () => {
+    const worker = aWorker();
+    const session = await aTask();
+    const driving = drive(worker, session);
+    const template = await until(() =>
+      inOrg((tx) => tx.template.findFirstOrThrow({ where: { repositoryId: rig.repository.id } })),
+    );
+    rig.fake.host = () => ({ ...HOST, memoryFreeMiB: 100 }) as never;
+    await buildTemplate(worker.deps, { orgId: rig.org.orgId, templateId: template.id });
+    await driving;
+    expect(await read(session)).toMatchObject({ state: 'failed' });
+    expect(await events(session)).toContainEqual(
+      expect.objectContaining({ kind: 'error', detail: expect.stringContaining('MiB free') }),
+    );
+  });
+
+  it('that cannot load the memory leads to an offer, and a retry starts from the disk', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    const { worker, session, driving } = await aRunningSession();
+    await driving;
+    await setPolicy({ idleSuspendMs: 3_600_000 });
+    rig.fake.faults.set('create', new FakeRefusal('incompatible', 'made under another accelerator'));
+    await say(session, 'Hello');
+    await drive(worker, session);
+    expect(await read(session)).toMatchObject({ state: 'failed', machineId: null });
+
+    await say(session, 'Try again');
+    void drive(worker, session);
+    await until(async () => expect((await messages(session)).map(({ state }) => state)).toEqual(['done', 'done', 'done']));
+    expect(rig.fake.machine((await read(session)).machineId!).created.source.kind).toBe('disk');
+  });
+
+  it('that loses the machine puts the session back to its last sleep', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    const { worker, session, driving } = await aRunningSession();
+    await driving;
+    const { snapshotId } = await read(session);
+    rig.agent.onPrompt = (turn) => turn.say('Working');
+    await say(session, 'Hello');
+    const again = drive(worker, session);
+    await until(async () => expect((await messages(session))[1]?.state).toBe('delivered'));
+    rig.fake.endMachine((await read(session)).machineId!);
+    await again;
+    expect(await read(session)).toMatchObject({ state: 'suspended', snapshotId, machineId: null });
+    expect((await messages(session))[1]?.state).toBe('failed');
+  });
+
+  it('that fails to resume leaves the session asleep, and the next wake tries again', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    const { worker, session, driving } = await aRunningSession();
+    await driving;
+    rig.fake.faults.set('create', new FakeRefusal('no_capacity', 'full'));
+    await say(session, 'Hello');
+    await drive(worker, session);
+    expect(await read(session)).toMatchObject({ state: 'suspended', machineId: null });
+    const wakes = await inOrg((tx) => tx.wake.findMany({ where: { sessionId: session.id } }));
+    expect(wakes).toMatchObject([{ outcome: 'failed', detail: 'full' }]);
+    await say(session, 'Again');
+    await drive(worker, session);
+    expect((await messages(session)).map(({ state }) => state)).toEqual(['done', 'done', 'done']);
+  });
+});

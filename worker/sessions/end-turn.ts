@@ -1,0 +1,57 @@
+import type { Message, Session } from '../../prisma/generated/client.ts';
+import type { Tx } from '../../server/db.ts';
+import { publishNotice } from '../../server/realtime/publish.ts';
+import { writeTimeline } from '../../server/sessions/append-event.ts';
+import type { TimelineEvent } from '../../server/sessions/timeline.ts';
+import { promptResultSchema, type RpcError } from '../acp/frames.ts';
+import { replyText } from '../acp/map-update.ts';
+import { postReviewReply } from './post-review-reply.ts';
+import type { AgentReply } from './store-lines.ts';
+import { turnRows } from './turn.ts';
+
+/** Stop reasons of ours, beside the protocol's: why a turn ended that the agent did not end. */
+export const STOP_FAILED = 'failed';
+
+/** The agent answered its prompt: the message is done, or failed with the agent's own words. */
+export async function settleReply(tx: Tx, session: Session, message: Message, reply: AgentReply, now: Date): Promise<void> {
+  if (!reply.ok) return failTurn(tx, session, message, agentRefusal(reply.error), now);
+  const { stopReason } = promptResultSchema.catch({ stopReason: 'end_turn' }).parse(reply.result);
+  const said = replyText((await turnRows(tx, session.id)).map(({ event }) => event));
+  await tx.message.update({ where: { id: message.id }, data: { state: 'done', stopReason, reply: said, doneAt: now } });
+  await writeTimeline(tx, { orgId: session.orgId, sessionId: session.id }, [
+    { event: { kind: 'turn_ended', messageId: message.id, stopReason } },
+  ]);
+  if (message.kind === 'review_comment' && said) await postReviewReply(tx, session, message, said);
+  noticeOf(tx, session);
+}
+
+/** The turn is over and the message was not answered. What was said until then stays. */
+export async function failTurn(
+  tx: Tx,
+  session: Session,
+  message: Message,
+  error: Extract<TimelineEvent, { kind: 'error' }>,
+  now: Date,
+): Promise<void> {
+  await tx.message.update({ where: { id: message.id }, data: { state: 'failed', stopReason: STOP_FAILED, doneAt: now } });
+  await writeTimeline(tx, { orgId: session.orgId, sessionId: session.id }, [
+    { event: error },
+    { event: { kind: 'turn_ended', messageId: message.id, stopReason: STOP_FAILED } },
+  ]);
+  noticeOf(tx, session);
+}
+
+function noticeOf(tx: Tx, { orgId, id }: Session) {
+  publishNotice(tx, { kind: 'session', orgId, sessionId: id });
+}
+
+function agentRefusal(error: RpcError): Extract<TimelineEvent, { kind: 'error' }> {
+  const data = error.data as { message?: unknown } | string | null | undefined;
+  const more = typeof data === 'string' ? data : typeof data?.message === 'string' ? data.message : '';
+  return {
+    kind: 'error',
+    title: 'The agent gave up on this turn',
+    detail: [error.message, more].filter(Boolean).join(': ').slice(0, 4000),
+    nextStep: 'If the model endpoint was the cause, it is named above. Send a message to try again; the machine is as it was.',
+  };
+}

@@ -1,0 +1,102 @@
+import type { MachineSource } from '../../hostd/contract/machines.ts';
+import { type Machine, Prisma, type Session, type Snapshot } from '../../prisma/generated/client.ts';
+import { isHostError } from '../../server/hosts/host-error.ts';
+import { type AgentSighting, agentProcessSchema, isSameProcess, sightAgent } from '../guest/agent-process.ts';
+import { insertMachine, isMachineAlive, startMachine } from '../machines/open-machine.ts';
+import { type Driver, inOrg, move, StepError, SupersededError } from './driver.ts';
+import { markResumed } from './settle-wakes.ts';
+
+/** The transition's reason when a snapshot's memory cannot be loaded: the next try starts from its disk. */
+export const MEMORY_UNUSABLE = 'the sleeping memory could not be loaded';
+
+/** Wakes the machine from the session's snapshot and holds what is found in it against what was put to sleep. */
+export async function resume(driver: Driver, session: Session): Promise<void> {
+  const { deps, ref, log } = driver;
+  const snapshot = await findSnapshot(driver, session);
+  const source: MachineSource = { kind: (await isColdStartAsked(driver)) ? 'disk' : 'resume', snapshotId: snapshot.id };
+  const machine = await placeAgain(driver, session, snapshot);
+  const owner = { sessionId: session.id, branch: session.branch };
+  const { host, view, ms } = await startMachine(deps, { machine, repositoryId: session.repositoryId, owner, source }).catch(
+    (error: unknown) => {
+      if (!isHostError(error, 'incompatible') || source.kind === 'disk') throw error;
+      throw new MemoryUnusableError(error.message);
+    },
+  );
+  const seen = await sightAgent({ host, machineId: machine.id });
+  const continuity = await compare(driver, snapshot, seen);
+  const now = deps.clock.now();
+  await move(
+    driver,
+    session,
+    { to: 'running', reason: source.kind === 'disk' ? 'started from its disk' : 'awake' },
+    async (tx) => {
+      // A process that is not the one that slept holds no conversation: the next message starts the agent properly.
+      const agentProcess = continuity.sameAgentProcess && seen.process ? seen.process : Prisma.DbNull;
+      await tx.machine.update({ where: { id: machine.id }, data: { bootId: seen.bootId, agentProcess } });
+      await markResumed(tx, ref, continuity, now);
+    },
+  );
+  log.info(
+    { event: 'session.resumed', machineId: machine.id, source: source.kind, ms, timingsMs: view.timingsMs, ...continuity },
+    'session resumed',
+  );
+}
+
+/** Failing this way leads to an offer, not to another try. */
+export class MemoryUnusableError extends StepError {
+  constructor(detail: string) {
+    super(
+      'The sleeping memory could not be loaded',
+      detail,
+      'Retry: the machine then starts from its disk. Files are kept, running processes are not.',
+    );
+  }
+}
+
+async function findSnapshot(driver: Driver, session: Session): Promise<Snapshot> {
+  const snapshot = session.snapshotId
+    ? await inOrg(driver, (tx) => tx.snapshot.findUnique({ where: { id: session.snapshotId! } }))
+    : null;
+  if (snapshot) return snapshot;
+  throw new StepError(
+    'There is no snapshot to wake from',
+    'The session never slept, or its snapshot was removed.',
+    'Start a new session; pushed commits are safe.',
+  );
+}
+
+/** A person retried a session whose memory could not be loaded. */
+async function isColdStartAsked(driver: Driver): Promise<boolean> {
+  const [, before] = await inOrg(driver, (tx) =>
+    tx.sessionTransition.findMany({ where: { sessionId: driver.ref.sessionId }, orderBy: { id: 'desc' }, take: 2 }),
+  );
+  return before?.to === 'failed' && before.reason === MEMORY_UNUSABLE;
+}
+
+/** A new incarnation with a higher lease; or the one an earlier try began, if its host still has it. */
+async function placeAgain(driver: Driver, session: Session, snapshot: Snapshot): Promise<Machine> {
+  if (session.machineId) {
+    const machine = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: session.machineId! } }));
+    const started = machine.bootId !== null;
+    if (machine.endedAt === null && (!started || (await isMachineAlive(driver.deps, machine)))) return machine;
+  }
+  const lease = session.lease + 1;
+  const { orgId } = session;
+  return inOrg(driver, async (tx) => {
+    const owner = { sessionId: session.id, branch: session.branch };
+    const inserted = await insertMachine(tx, { orgId, hostId: snapshot.hostId, lease, purpose: 'session', owner });
+    const { count } = await tx.session.updateMany({
+      where: { id: session.id, version: session.version },
+      data: { machineId: inserted.id, hostId: snapshot.hostId, lease },
+    });
+    if (count === 0) throw new SupersededError(`session ${session.id} moved on while it was being woken`);
+    return inserted;
+  });
+}
+
+async function compare(driver: Driver, snapshot: Snapshot, seen: AgentSighting) {
+  const manifest = snapshot.manifest as { bootId?: string | null };
+  const slept = await inOrg(driver, (tx) => tx.machine.findUnique({ where: { id: snapshot.machineId } }));
+  const process = agentProcessSchema.safeParse(slept?.agentProcess).data ?? null;
+  return { sameBootId: manifest.bootId === seen.bootId, sameAgentProcess: isSameProcess(process, seen.process) };
+}

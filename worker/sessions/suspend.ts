@@ -1,0 +1,91 @@
+import { Prisma, type Session } from '../../prisma/generated/client.ts';
+import { captureWorktree } from '../../server/hosts/capture-worktree.ts';
+import { appendEvent } from '../../server/sessions/append-event.ts';
+import { transition } from '../../server/sessions/transition.ts';
+import { sightAgent } from '../guest/agent-process.ts';
+import { dropOldSnapshots } from '../machines/drop-snapshots.ts';
+import { snapshotIdOf } from '../machines/open-machine.ts';
+import { type Driver, guestOf, inOrg, move } from './driver.ts';
+import { markResumed } from './settle-wakes.ts';
+
+/** Puts the machine to sleep, or turns around when something asked for it meanwhile. */
+export async function suspend(driver: Driver, session: Session): Promise<void> {
+  const { deps, ref, log } = driver;
+  if (await wantsToWake(driver)) {
+    await move(driver, session, { to: 'running', reason: 'something arrived before it slept' }, (tx) =>
+      markResumed(tx, ref, { sameBootId: true, sameAgentProcess: true }, deps.clock.now()),
+    );
+    return;
+  }
+  const guest = await guestOf(driver, session);
+  // Both are for reading while it sleeps; a guest too busy to answer sleeps all the same.
+  const worktree = await captureWorktree(guest.host, guest.machineId, deps.clock.now()).catch((error: unknown) => {
+    log.warn({ event: 'session.worktree_not_captured', err: error }, 'worktree not captured');
+    return null;
+  });
+  await recordAgentProcess(driver, session);
+
+  const snapshotId = snapshotIdOf(guest.machineId);
+  const { snapshot, releasedMs, processGone } = await guest.host.suspend(guest.machineId, { lease: session.lease, snapshotId });
+  const now = deps.clock.now();
+  const moved = await move(
+    driver,
+    session,
+    { to: 'suspended', reason: 'asleep', set: { machineId: null, snapshotId, worktree: worktree ?? Prisma.DbNull } },
+    async (tx) => {
+      const row = { manifest: snapshot.manifest, storedBytes: BigInt(snapshot.storedBytes), releasedMs };
+      await tx.snapshot.upsert({
+        where: { id: snapshotId },
+        create: {
+          id: snapshotId,
+          orgId: ref.orgId,
+          hostId: session.hostId!,
+          machineId: guest.machineId,
+          sessionId: session.id,
+          ...row,
+        },
+        update: row,
+      });
+      await tx.machine.update({ where: { id: guest.machineId }, data: { endedAt: now, endedHow: 'suspended' } });
+      await appendEvent(tx, ref, {
+        kind: 'suspended',
+        releasedMs,
+        processGone,
+        processes: snapshot.manifest.processes.length,
+        storedBytes: snapshot.storedBytes,
+      });
+      await wakeAgain(driver, tx);
+    },
+  );
+  log.info({ event: 'session.suspended', machineId: guest.machineId, releasedMs, processGone, moved }, 'session suspended');
+  await dropOldSnapshots(deps, session, snapshotId);
+}
+
+/** A ledger row made while it was falling asleep says that somebody wants it awake. */
+async function wantsToWake(driver: Driver): Promise<boolean> {
+  const { sessionId } = driver.ref;
+  return (await inOrg(driver, (tx) => tx.wake.count({ where: { sessionId, outcome: 'pending' } }))) > 0;
+}
+
+/** The same question once more, under the row lock that the transition holds: from here on `wakeSession` does it. */
+async function wakeAgain(driver: Driver, tx: Parameters<Parameters<typeof inOrg>[1]>[0]): Promise<void> {
+  const { sessionId } = driver.ref;
+  if ((await tx.wake.count({ where: { sessionId, outcome: 'pending' } })) === 0) return;
+  const asleep = await tx.session.findUniqueOrThrow({ where: { id: sessionId } });
+  await transition(tx, driver.ref, {
+    expected: asleep,
+    to: 'resuming',
+    reason: 'something arrived while it fell asleep',
+    actor: { kind: 'worker' },
+    drive: false,
+    now: driver.deps.clock.now(),
+  });
+}
+
+/** What the resume is held against. Read in the guest, right before it stops. */
+async function recordAgentProcess(driver: Driver, session: Session): Promise<void> {
+  const { process } = await sightAgent(await guestOf(driver, session)).catch(() => ({ process: null }));
+  await inOrg(driver, (tx) =>
+    tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process ?? Prisma.DbNull } }),
+  );
+}
