@@ -173,7 +173,7 @@ async function drive(journey: Journey): Promise<{ number: number; id: string; me
   const commented = await newHead(journey, fixed);
   const reply = await until('the reply on the thread', async () => {
     const { threads } = await api.changes.get.query(target);
-    return threads.flatMap((thread) => thread.comments).find((row) => row.author.kind === 'agent');
+    return threads.flatMap((thread) => thread.comments).find((row) => row.byAgent);
   });
   journey.mark('commentAnswered');
   say(`pushed ${commented.slice(0, 8)}; replied: “${reply.body.trim().split('\n').at(-1)?.slice(0, 100)}”`);
