@@ -8,25 +8,12 @@ import { writeAtomically } from '../../storage/files.ts';
 import { findImage, type ImageManifest } from '../../storage/images.ts';
 import { type Layout, layoutOf } from '../../storage/layout.ts';
 import { prepareDataDir } from '../../storage/volume.ts';
-import { currentImageId, debianPackages, RECIPE_DIR } from './recipe.ts';
+import { BOOTSTRAP, currentImageId, debianPackages, RECIPE_DIR } from './recipe.ts';
 
 /*
  * Builds the guest image: `node hostd/guest/image/build.ts [--force]`. Everything happens in a directory beside the images
  * and is renamed into place at the end, so an image exists whole or not at all. npm packages are kept between builds.
  */
-const DISK_MIB = 3072;
-const SUITE = 'bookworm';
-const LEFT_OUT = [
-  '/usr/share/man/*',
-  '/usr/share/locale/*',
-  '/usr/share/info/*',
-  '/usr/share/doc/*',
-  '/lib/modules/*/kernel/sound/*',
-  // Drivers for hardware that a machine never has.
-  ...['gpu', 'media', 'infiniband', 'iio', 'staging', 'scsi', 'usb', 'hwmon', 'hid', 'platform', 'isdn', 'atm', 'bluetooth', 'leds', 'mtd'],
-  ...['net/wireless', 'net/ethernet', 'net/usb', 'net/wan', 'pcmcia', 'power', 'rtc', 'thunderbolt', 'nvme', 'firewire', 'input'],
-].map((name) => (name.startsWith('/') ? name : `/lib/modules/*/kernel/drivers/${name}/*`));
-
 const startedAt = performance.now();
 let current = '';
 
@@ -51,7 +38,10 @@ async function runStaged(program: string, args: string[], env: Record<string, st
   });
   const [code] = await Promise.all([ended, read(child.stdout), read(child.stderr)]).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
-    throw new HostdError('missing_dependency', { message: `${program} is not installed: apt-get install ${program}`, phase: 'image.build' });
+    throw new HostdError('missing_dependency', {
+      message: `${program} is not installed: apt-get install ${program}`,
+      phase: 'image.build',
+    });
   });
   if (code === 0) return;
   throw new HostdError('internal', {
@@ -69,7 +59,8 @@ async function installPackages(layout: Layout): Promise<string> {
   stage('npm packages: node, npm, codex-acp');
   await rm(cache, { recursive: true, force: true });
   await mkdir(cache, { recursive: true });
-  for (const name of ['package.json', 'package-lock.json']) await cp(path.join(RECIPE_DIR, 'packages', name), path.join(cache, name));
+  for (const name of ['package.json', 'package-lock.json'])
+    await cp(path.join(RECIPE_DIR, 'packages', name), path.join(cache, name));
   await runStaged('npm', ['ci', '--prefix', cache, '--ignore-scripts', '--no-audit', '--no-fund']);
   await writeAtomically(path.join(cache, 'installed.json'), lock);
   return cache;
@@ -77,21 +68,22 @@ async function installPackages(layout: Layout): Promise<string> {
 
 async function bootstrap(out: string, packagesDir: string): Promise<void> {
   stage('Debian packages (download, unpack, configure)');
-  const noInitramfs = 'mkdir -p "$1/etc/initramfs-tools" && echo update_initramfs=no >"$1/etc/initramfs-tools/update-initramfs.conf"';
+  const noInitramfs =
+    'mkdir -p "$1/etc/initramfs-tools" && echo update_initramfs=no >"$1/etc/initramfs-tools/update-initramfs.conf"';
   await runStaged(
     'mmdebstrap',
     [
       '--variant=minbase',
       '--format=null',
       '--dpkgopt=force-confold',
-      ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
+      ...BOOTSTRAP.leftOut.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
       '--dpkgopt=path-include=/usr/share/doc/*/copyright',
       `--include=${(await debianPackages()).join(',')}`,
       `--setup-hook=${noInitramfs}`,
       `--customize-hook=${path.join(RECIPE_DIR, 'customize.sh')}`,
-      SUITE,
+      BOOTSTRAP.suite,
     ],
-    { RECIPE: RECIPE_DIR, PACKAGES: packagesDir, OUT: out, DISK_MIB: String(DISK_MIB) },
+    { RECIPE: RECIPE_DIR, PACKAGES: packagesDir, OUT: out, DISK_MIB: String(BOOTSTRAP.diskMiB) },
   );
 }
 

@@ -5,15 +5,64 @@ import path from 'node:path';
 export const RECIPE_DIR = import.meta.dirname;
 /** Certificate authorities this host trusts beyond its distribution's; machines get them too. */
 const HOST_CERTIFICATES = '/usr/local/share/ca-certificates';
-const RECIPE_PARTS = ['build.ts', 'customize.sh', 'init.sh', 'packages.txt', 'packages/package-lock.json', 'rootfs'];
+const RECIPE_PARTS = ['customize.sh', 'init.sh', 'packages.txt', 'packages/package-lock.json', 'rootfs'];
+
+/** What mmdebstrap is told beyond the package list. */
+export const BOOTSTRAP = {
+  suite: 'bookworm',
+  diskMiB: 3072,
+  leftOut: [
+    '/usr/share/man/*',
+    '/usr/share/locale/*',
+    '/usr/share/info/*',
+    '/usr/share/doc/*',
+    // A machine's hardware clock is the host's. The guest agent would wait up to a second here every time it sets the clock.
+    '/sbin/hwclock',
+    '/lib/modules/*/kernel/sound/*',
+    // Drivers for hardware that a machine never has.
+    ...[
+      'atm',
+      'bluetooth',
+      'firewire',
+      'gpu',
+      'hid',
+      'hwmon',
+      'iio',
+      'infiniband',
+      'input',
+      'isdn',
+      'leds',
+      'media',
+      'mtd',
+      'nvme',
+    ],
+    ...[
+      'net/ethernet',
+      'net/usb',
+      'net/wan',
+      'net/wireless',
+      'pcmcia',
+      'platform',
+      'power',
+      'rtc',
+      'scsi',
+      'staging',
+      'thunderbolt',
+      'usb',
+    ],
+  ].map((name) => (name.startsWith('/') ? name : `/lib/modules/*/kernel/drivers/${name}/*`)),
+} as const;
 
 /** Name of the image this recipe makes: a hash over everything that goes into it except what the Debian mirror serves that day. */
 export async function currentImageId(): Promise<string> {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(JSON.stringify(BOOTSTRAP));
   const certificates = (await listFiles(HOST_CERTIFICATES)).filter((file) => file.endsWith('.crt'));
   const parts = await Promise.all(RECIPE_PARTS.map((part) => listFiles(path.join(RECIPE_DIR, part))));
   for (const file of [...parts.flat(), ...certificates]) {
-    hash.update(`${path.relative(RECIPE_DIR, file)}\0`).update(await readFile(file)).update('\0');
+    hash
+      .update(`${path.relative(RECIPE_DIR, file)}\0`)
+      .update(await readFile(file))
+      .update('\0');
   }
   return `debian12-${hash.digest('hex').slice(0, 16)}`;
 }

@@ -1,0 +1,80 @@
+import type { Accelerator } from '../contract/machines.ts';
+import type { GuestAgent } from '../machines/guest-port.ts';
+
+/*
+ * The port between the machine lifecycle and a hypervisor. Specs are plain data. A virtual machine passes through
+ * start -> load (only when it restores) -> run -> save -> quit; each step is a call of its own, because the lifecycle has
+ * work to do between them. The process outlives hostd: `adopt` takes it up again.
+ */
+
+/** What a saved state depends on; compared before a restore. */
+export type Platform = { accelerator: Accelerator; qemuVersion: string; machineType: string; cpuModel: string };
+
+/** A process, told apart from a later one with the same pid by its start time in clock ticks since boot. */
+export type ProcessRef = { pid: number; startTimeTicks: string };
+
+export type VmSpec = {
+  /** Names the process in listings; sockets are in a directory of this name. */
+  machineId: string;
+  memoryMiB: number;
+  vcpus: number;
+  memoryPath: string;
+  diskPath: string;
+  /** QEMU's own messages. Truncated by the lifecycle when it grows beyond its cap. */
+  logPath: string;
+  /** Private directory for the sockets; made by the driver. */
+  socketDir: string;
+  machineType: string;
+  cpuModel: string;
+  /** Cold boot of a kernel, or nothing loaded until `load`. */
+  begin: { kind: 'boot'; kernelPath: string; initrdPath: string } | { kind: 'restore' };
+};
+
+/** What is needed to take up a running process again. */
+export type VmRef = Pick<VmSpec, 'machineId' | 'socketDir' | 'logPath'> & { process: ProcessRef };
+
+export type RunState = 'running' | 'paused' | 'empty' | 'ended';
+
+export type Exit = { reason: string };
+
+export interface Vm {
+  readonly process: ProcessRef;
+  readonly sshSocketPath: string;
+  readonly agent: VmAgent;
+  /** Settles once the process is gone or the guest has ended itself (then `kill` is due). Not after `release`. Never rejects. */
+  readonly exited: Promise<Exit>;
+  runState(): Promise<RunState>;
+  /** Loads a saved device state. @throws `incompatible` when its bytes are not those that were saved or are refused */
+  load(state: { path: string; sha256: string }): Promise<void>;
+  /** Lets the CPUs run. */
+  run(): Promise<void>;
+  /**
+   * Stops the CPUs and writes the device state. Memory and disk files are complete when this resolves. On failure the CPUs run
+   * again and nothing is left behind. @throws `disk_full` or `internal`
+   */
+  save(path: string): Promise<{ sha256: string; bytes: number }>;
+  /** Ends the process and waits until it is gone from the process table. Safe to repeat. */
+  kill(): Promise<void>;
+  /** What the guest wrote to its console since the last call; at most 256 KiB are kept in between. */
+  drainConsole(): Promise<string>;
+  /** Closes connections and leaves the process alone. */
+  release(): void;
+}
+
+export interface VmAgent extends GuestAgent {
+  /** Resolves at the guest's first answer. @throws `guest_unreachable` at the deadline */
+  ping(deadlineMs: number): Promise<void>;
+  /** Sets the guest's clock and reads it back. @throws `guest_unreachable` when it stays off by more than a second */
+  setClock(epochMs: number): Promise<void>;
+}
+
+export interface Driver {
+  readonly platform: Platform;
+  /** Starts a process that holds the machine, CPUs stopped. @throws `missing_dependency` or `internal` with the output's tail */
+  start(spec: VmSpec): Promise<Vm>;
+  /** @returns null when that process is gone. @throws `internal` when it lives and does not answer */
+  adopt(ref: VmRef): Promise<Vm | null>;
+  isAlive(process: ProcessRef): Promise<boolean>;
+  /** Ends a process that was started for this machine by a hostd that died before it wrote down its pid. */
+  killUnrecorded(socketDir: string): Promise<void>;
+}

@@ -1,0 +1,34 @@
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll } from 'vitest';
+import type { VmSpec } from '../driver.ts';
+import { describeDriver } from '../driver-contract.ts';
+import { FakeDriver, FakeHost } from './driver.ts';
+
+const workDir = await mkdtemp(path.join(os.tmpdir(), 'warren-fake-'));
+afterAll(() => rm(workDir, { recursive: true }));
+
+describeDriver('fake', async () => {
+  const host = new FakeHost();
+  const specIn = async (dir: string, begin: 'boot' | 'restore'): Promise<VmSpec> => {
+    const spec: VmSpec = {
+      machineId: 'mch_contract00',
+      memoryMiB: 256,
+      vcpus: 1,
+      memoryPath: path.join(dir, 'memory'),
+      diskPath: path.join(dir, 'disk.raw'),
+      logPath: path.join(dir, 'qemu.log'),
+      socketDir: path.join(dir, 'sockets'),
+      machineType: 'q35',
+      cpuModel: 'EPYC',
+      begin: begin === 'boot' ? { kind: 'boot', kernelPath: '/dev/null', initrdPath: '/dev/null' } : { kind: 'restore' },
+    };
+    if (begin === 'boot') {
+      await (await open(spec.memoryPath, 'a')).close();
+      await writeFile(spec.diskPath, '');
+    }
+    return spec;
+  };
+  return { driver: new FakeDriver(host), restarted: () => new FakeDriver(host), specIn, workDir };
+});

@@ -1,0 +1,62 @@
+import path from 'node:path';
+import type { Accelerator } from '../../contract/machines.ts';
+import type { SocketFiles } from '../../storage/layout.ts';
+import type { VmSpec } from '../driver.ts';
+import { cpuArgument } from './platform.ts';
+
+const CONSOLE_RING_BYTES = 256 * 1024;
+/** Debian's QEMU finds it in its data directory. */
+const PVH_ROM = 'pvh.bin';
+
+/**
+ * QEMU's command line. No network device, no USB, no SATA, no display. Everything a saved state depends on (devices and
+ * their order, memory size, CPU) comes from the spec, so a restore gets the same machine.
+ */
+export function qemuArgs(spec: VmSpec, sockets: SocketFiles, accelerator: Accelerator, generationId: string): string[] {
+  const chardev = (id: string, file: string) => ['-chardev', `socket,id=${id},path=${optionValue(file)},server=on,wait=off`];
+  return [
+    ...['-name', spec.machineId, '-nodefaults', '-no-user-config', '-display', 'none'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-machine', `${spec.machineType},usb=off,sata=off,smbus=off,vmport=off,memory-backend=ram`],
+    ...['-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm', '-cpu', cpuArgument(spec.cpuModel)],
+    ...['-smp', String(spec.vcpus), '-m', `${spec.memoryMiB}M`],
+    ...['-object', `memory-backend-file,id=ram,size=${spec.memoryMiB}M,mem-path=${optionValue(spec.memoryPath)},share=on`],
+    ...chardev('qmp', sockets.qmp),
+    ...['-mon', 'chardev=qmp,mode=control'],
+    // A ring in QEMU's memory: the guest can fill no disk with it, also while hostd is down.
+    ...['-chardev', `ringbuf,id=console,size=${CONSOLE_RING_BYTES}`, '-serial', 'chardev:console'],
+    ...[
+      '-drive',
+      `file=${optionValue(spec.diskPath)},if=none,id=disk,format=raw,cache=writeback,discard=unmap,detect-zeroes=off`,
+    ],
+    ...['-device', 'virtio-blk-pci,drive=disk', '-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
+    ...chardev('ssh', sockets.ssh),
+    ...['-device', 'virtserialport,chardev=ssh,name=warren.ssh'],
+    ...chardev('agent', sockets.agent),
+    ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
+    // New at every start: the guest's kernel reseeds its random numbers when it sees another one than before.
+    ...['-device', `vmgenid,guid=${generationId}`],
+    // A guest that powers off or reboots stops here, so that its console can still be read.
+    ...['-action', 'reboot=shutdown,shutdown=pause', '-S'],
+    ...beginArgs(spec, accelerator),
+  ];
+}
+
+function beginArgs(spec: VmSpec, accelerator: Accelerator): string[] {
+  // A restore needs the ROM that a kernel start brings along, but not the kernel.
+  if (spec.begin.kind === 'restore') return ['-option-rom', PVH_ROM, '-incoming', 'defer'];
+  const { kernelPath, initrdPath } = spec.begin;
+  return ['-kernel', kernelPath, '-initrd', initrdPath, '-append', kernelCommandLine(accelerator)];
+}
+
+function kernelCommandLine(accelerator: Accelerator): string {
+  const words = ['console=ttyS0', 'quiet', 'systemd.show_status=0', 'panic=-1', 'audit=0', '8250.nr_uarts=1'];
+  // Speculation is not emulated; guarding against it only costs.
+  if (accelerator === 'tcg') words.push('mitigations=off', 'cryptomgr.notests');
+  return words.join(' ');
+}
+
+/** QEMU splits option values at commas and reads two as one. */
+function optionValue(file: string): string {
+  return path.resolve(file).replaceAll(',', ',,');
+}

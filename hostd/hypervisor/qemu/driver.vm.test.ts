@@ -1,0 +1,38 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, describe } from 'vitest';
+import { vmTestHost, whyNoVms } from '../../machines/testing/vm-host.ts';
+import { cloneFile } from '../../storage/files.ts';
+import type { VmSpec } from '../driver.ts';
+import { describeDriver } from '../driver-contract.ts';
+import { QemuDriver } from './driver.ts';
+
+const reason = await whyNoVms();
+
+describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
+  describeDriver('qemu', async () => {
+    const { layout, platform, image } = await vmTestHost();
+    const workDir = await mkdtemp(path.join(layout.dataDir, 'contract-'));
+    afterAll(async () => {
+      for (const dir of [workDir, path.join(layout.runDir, path.basename(workDir))])
+        await rm(dir, { recursive: true, force: true });
+    });
+    const specIn = async (dir: string, begin: 'boot' | 'restore'): Promise<VmSpec> => {
+      const spec: VmSpec = {
+        machineId: 'mch_contract00',
+        memoryMiB: 512,
+        vcpus: 1,
+        memoryPath: path.join(dir, 'memory'),
+        diskPath: path.join(dir, 'disk.raw'),
+        logPath: path.join(dir, 'qemu.log'),
+        socketDir: path.join(layout.runDir, path.basename(workDir), path.basename(dir)),
+        machineType: platform.machineType,
+        cpuModel: platform.cpuModel,
+        begin: begin === 'boot' ? { kind: 'boot', kernelPath: image.kernel, initrdPath: image.initrd } : { kind: 'restore' },
+      };
+      if (begin === 'boot') await cloneFile(image.disk, spec.diskPath);
+      return spec;
+    };
+    return { driver: new QemuDriver(platform), restarted: () => new QemuDriver(platform), specIn, workDir };
+  });
+});

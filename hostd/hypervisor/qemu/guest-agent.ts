@@ -1,0 +1,180 @@
+import { randomInt } from 'node:crypto';
+import { z } from 'zod';
+import { HostdError } from '../../errors.ts';
+import type { VmAgent } from '../driver.ts';
+import { JsonLines } from './json-lines.ts';
+
+const CALL_DEADLINE_MS = 15_000;
+const EXEC_DEADLINE_MS = 30_000;
+const PING_AGAIN_MS = 2_000;
+const EXEC_POLL_MS = [5, 10, 20, 40, 80, 160] as const;
+const CLOCK_TOLERANCE_MS = 1_000;
+const READ_BYTES_MAX = 64 * 1024;
+
+const replySchema = z.union([
+  z.object({ error: z.object({ desc: z.string() }), id: z.int() }),
+  z.object({ return: z.unknown(), id: z.int() }),
+]);
+type Reply = z.infer<typeof replySchema>;
+const pidSchema = z.object({ pid: z.int() });
+const fileReadSchema = z.object({ 'buf-b64': z.string() });
+const execStatusSchema = z.object({
+  exited: z.boolean(),
+  exitcode: z.int().optional(),
+  'out-data': z.string().optional(),
+  'err-data': z.string().optional(),
+});
+
+/** Makes the agent's parser forget a half-sent request. */
+const RESET = Buffer.from([0xff]);
+
+/**
+ * Client of qemu-guest-agent. The connection stays open for as long as hostd lives, because the agent spins on a disconnected
+ * port. Calls go one after another; every reply may come from a hostile guest.
+ */
+export class QemuGuestAgent implements VmAgent {
+  readonly #lines: JsonLines;
+  #queue: Promise<unknown> = Promise.resolve();
+  /** Starts at random, so that the reply to an earlier hostd's call is nobody's. */
+  #nextId = randomInt(1, 2 ** 40);
+
+  #isClosed = false;
+  #onClosed: () => void = () => {};
+
+  private constructor(lines: JsonLines) {
+    this.#lines = lines;
+    void lines.closed.then(() => {
+      this.#isClosed = true;
+      this.#onClosed();
+    });
+  }
+
+  static async connect(socketPath: string): Promise<QemuGuestAgent> {
+    return new QemuGuestAgent(await JsonLines.connect(socketPath));
+  }
+
+  close(): void {
+    this.#lines.close();
+  }
+
+  ping(deadlineMs: number): Promise<void> {
+    const deadline = performance.now() + deadlineMs;
+    return this.#exclusive(async () => {
+      // A request sent while the agent was not there yet may be lost, so it is asked again.
+      for (;;) {
+        const leftMs = deadline - performance.now();
+        try {
+          await this.#roundTrip('guest-ping', {}, Math.min(leftMs, PING_AGAIN_MS));
+          return;
+        } catch (error) {
+          if (this.#isClosed || leftMs <= PING_AGAIN_MS) throw error;
+        }
+      }
+    });
+  }
+
+  async setClock(epochMs: number): Promise<void> {
+    const startedAt = performance.now();
+    // The agent also wants to set the hardware clock, which is the host's and right already; that part may fail.
+    await this.#call('guest-set-time', { time: epochMs * 1_000_000 }).catch(ignoreRefusal);
+    const read = expect(z.number(), await this.#call('guest-get-time'));
+    const offMs = Math.abs(read / 1_000_000 - (epochMs + performance.now() - startedAt));
+    if (offMs > CLOCK_TOLERANCE_MS) throw unreachable(`its clock is off by ${Math.round(offMs)} ms and could not be set`);
+  }
+
+  async exec(
+    argv: string[],
+    { timeoutMs = EXEC_DEADLINE_MS, stdin }: { timeoutMs?: number; stdin?: string } = {},
+  ): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+    const deadline = performance.now() + timeoutMs;
+    const [path, ...arg] = argv;
+    const input = stdin === undefined ? {} : { 'input-data': Buffer.from(stdin).toString('base64') };
+    const { pid } = expect(pidSchema, await this.#call('guest-exec', { path, arg, 'capture-output': true, ...input }, timeoutMs));
+    for (let round = 0; ; round += 1) {
+      const status = expect(execStatusSchema, await this.#call('guest-exec-status', { pid }));
+      if (status.exited) {
+        return { exitCode: status.exitcode ?? -1, stdout: decode(status['out-data']), stderr: decode(status['err-data']) };
+      }
+      if (performance.now() > deadline) throw unreachable(`${path} did not end within ${timeoutMs} ms`);
+      await new Promise((resolve) => setTimeout(resolve, EXEC_POLL_MS[Math.min(round, EXEC_POLL_MS.length - 1)]));
+    }
+  }
+
+  async readFile(path: string, timeoutMs = CALL_DEADLINE_MS): Promise<string> {
+    const handle = expect(z.int(), await this.#call('guest-file-open', { path, mode: 'r' }, timeoutMs));
+    try {
+      const reply = await this.#call('guest-file-read', { handle, count: READ_BYTES_MAX }, timeoutMs);
+      return decode(expect(fileReadSchema, reply)['buf-b64']);
+    } finally {
+      await this.#call('guest-file-close', { handle }).catch(ignoreRefusal);
+    }
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(work);
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #call(command: string, args: Record<string, unknown> = {}, deadlineMs = CALL_DEADLINE_MS): Promise<unknown> {
+    return this.#exclusive(async () => {
+      const reply = await this.#roundTrip(command, args, deadlineMs);
+      if ('error' in reply) {
+        throw new HostdError('internal', {
+          message: `guest agent refused ${command}: ${reply.error.desc}`,
+          phase: 'guest.agent',
+        });
+      }
+      return reply.return;
+    });
+  }
+
+  /** Sends and waits for the reply with this call's number; replies to others (asked by an earlier hostd, or too late) are dropped. */
+  #roundTrip(command: string, args: Record<string, unknown>, deadlineMs: number): Promise<Reply> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(unreachable('the guest agent port is closed'));
+      const settle = () => {
+        clearTimeout(timer);
+        this.#lines.onValue = () => {};
+        this.#onClosed = () => {};
+      };
+      const fail = (why: string) => {
+        settle();
+        reject(unreachable(why));
+      };
+      const timer = setTimeout(
+        () => fail(`the guest agent did not answer ${command} within ${Math.round(deadlineMs)} ms`),
+        deadlineMs,
+      );
+      this.#onClosed = () => fail('the guest agent port closed');
+      this.#lines.onValue = (value) => {
+        const reply = replySchema.safeParse(value).data;
+        if (reply?.id !== id) return;
+        settle();
+        resolve(reply);
+      };
+      this.#lines.send({ execute: command, arguments: args, id }, RESET);
+    });
+  }
+}
+
+/** @throws `guest_unreachable` for a reply of another shape: such an agent is none */
+function expect<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw unreachable('its guest agent answers nonsense');
+}
+
+function decode(base64: string | undefined): string {
+  return base64 === undefined ? '' : Buffer.from(base64, 'base64').toString('utf8');
+}
+
+function unreachable(why: string): HostdError {
+  return new HostdError('guest_unreachable', { message: `the machine cannot be reached: ${why}`, phase: 'guest.agent' });
+}
+
+/** The agent answered, it only did not like the question. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof HostdError) || error.code !== 'internal') throw error;
+}

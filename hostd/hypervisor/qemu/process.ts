@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process';
+import { open, readdir, readFile } from 'node:fs/promises';
+import { HostdError } from '../../errors.ts';
+import { isErrno } from '../../storage/files.ts';
+import type { ProcessRef } from '../driver.ts';
+
+/*
+ * The only place that starts and ends processes. A process is always named by pid and start time; a pid alone may be someone
+ * else's by now.
+ */
+const TERM_GRACE_MS = 2_000;
+const GONE_DEADLINE_MS = 10_000;
+const POLL_MS = 5;
+const TAIL_BYTES = 4096;
+const HARMLESS = /doesn't support requested feature/;
+
+/** Start time in clock ticks since boot; null when there is no such process or only its zombie. */
+export async function startTimeOf(pid: number): Promise<string | null> {
+  let text: string;
+  try {
+    text = await readFile(`/proc/${pid}/stat`, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return null;
+    throw error;
+  }
+  // The name in parentheses may hold spaces and parentheses itself.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state] = fields;
+  return state === 'Z' || state === 'X' ? null : (fields[19] ?? null);
+}
+
+export async function isAlive(ref: ProcessRef): Promise<boolean> {
+  return (await startTimeOf(ref.pid)) === ref.startTimeTicks;
+}
+
+/** Sends a signal to this very process; nothing happens when it is gone. */
+async function signal(ref: ProcessRef, name: NodeJS.Signals): Promise<void> {
+  if (!(await isAlive(ref))) return;
+  try {
+    process.kill(ref.pid, name);
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+  }
+}
+
+/** @returns whether the process left the process table within the deadline */
+export async function waitGone(ref: ProcessRef, deadlineMs: number): Promise<boolean> {
+  const deadline = performance.now() + deadlineMs;
+  while (await isAlive(ref)) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return true;
+}
+
+/** TERM, grace, KILL, bounded wait. @throws `internal` when even KILL did not end it (a process stuck in the kernel) */
+export async function endProcess(ref: ProcessRef, graceMs = TERM_GRACE_MS): Promise<void> {
+  if (graceMs > 0) {
+    await signal(ref, 'SIGTERM');
+    if (await waitGone(ref, graceMs)) return;
+  }
+  await signal(ref, 'SIGKILL');
+  if (await waitGone(ref, GONE_DEADLINE_MS)) return;
+  throw new HostdError('internal', { message: `process ${ref.pid} does not end`, phase: 'qemu.kill' });
+}
+
+/**
+ * Starts a program that outlives hostd: own session, no inherited pipes, no core dumps (they would hold guest memory), output
+ * appended to `logPath`. `earlyExit` settles when it ends while we are its parent.
+ */
+export async function spawnDetached(
+  program: string,
+  args: string[],
+  logPath: string,
+): Promise<{ process: ProcessRef; earlyExit: Promise<string> }> {
+  const log = await open(logPath, 'a', 0o600);
+  try {
+    const child = spawn('prlimit', ['--core=0', program, ...args], { detached: true, stdio: ['ignore', log.fd, log.fd] });
+    const earlyExit = new Promise<string>((resolve) => {
+      child.once('exit', (code, name) => resolve(name === null ? `exit code ${code}` : `signal ${name}`));
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (cause) =>
+        reject(
+          new HostdError('missing_dependency', {
+            message: 'prlimit cannot be run: install util-linux',
+            phase: 'qemu.start',
+            cause,
+          }),
+        ),
+      );
+    });
+    child.unref();
+    const startTimeTicks = await startTimeOf(child.pid!);
+    if (startTimeTicks === null) throw await startError(`it ended at once with ${await earlyExit}`, logPath);
+    return { process: { pid: child.pid!, startTimeTicks }, earlyExit };
+  } finally {
+    await log.close();
+  }
+}
+
+/** `internal` with the tail of QEMU's output. */
+export async function startError(why: string, logPath: string): Promise<HostdError> {
+  return new HostdError('internal', { message: `QEMU did not start: ${why}`, phase: 'qemu.start', tail: await tailOf(logPath) });
+}
+
+/** Last lines of QEMU's output without those that every start prints. */
+export async function tailOf(logPath: string): Promise<string> {
+  const text = await readFile(logPath, 'utf8').catch(() => '');
+  const lines = text.split('\n').filter((line) => line !== '' && !HARMLESS.test(line));
+  return lines.join('\n').slice(-TAIL_BYTES);
+}
+
+/** Processes of which an argument contains `text`, a path in a directory that is ours alone. */
+export async function findByArgument(text: string): Promise<ProcessRef[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      if (!argv.includes(text)) return [];
+      const startTimeTicks = await startTimeOf(pid);
+      return startTimeTicks === null ? [] : [{ pid, startTimeTicks }];
+    }),
+  );
+  return found.flat().filter((ref) => ref.pid !== process.pid);
+}

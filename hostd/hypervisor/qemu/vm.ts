@@ -1,0 +1,145 @@
+import { rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { HostdError } from '../../errors.ts';
+import type { SocketFiles } from '../../storage/layout.ts';
+import type { Exit, ProcessRef, RunState, Vm } from '../driver.ts';
+import { receiveState, type Saved, sendState, verifyState } from './device-state.ts';
+import { QemuGuestAgent } from './guest-agent.ts';
+import { endProcess, isAlive, tailOf, waitGone } from './process.ts';
+import type { QmpClient } from './qmp.ts';
+
+const MIGRATION_DEADLINE_MS = 60_000;
+const MIGRATION_POLL_MS = 2;
+const QUIT_DEADLINE_MS = 5_000;
+const CONSOLE_READ_BYTES = 256 * 1024;
+const statusSchema = z.object({ status: z.string() });
+const migrationSchema = z.object({ status: z.string().optional(), 'error-desc': z.string().optional() });
+
+type Parts = { process: ProcessRef; sockets: SocketFiles; qmp: QmpClient; logPath: string };
+
+/** Takes the guest agent's port too, so that the agent never sees it disconnected. */
+export async function connectVm(parts: Parts): Promise<Vm> {
+  return new QemuVm(parts, await QemuGuestAgent.connect(parts.sockets.agent));
+}
+
+class QemuVm implements Vm {
+  readonly process: ProcessRef;
+  readonly sshSocketPath: string;
+  readonly agent: QemuGuestAgent;
+  readonly exited: Promise<Exit>;
+  readonly #parts: Parts;
+  readonly #qmp: QmpClient;
+  #released = false;
+
+  constructor(parts: Parts, agent: QemuGuestAgent) {
+    this.#parts = parts;
+    this.#qmp = parts.qmp;
+    this.agent = agent;
+    this.process = parts.process;
+    this.sshSocketPath = parts.sockets.ssh;
+    this.exited = this.#watch();
+  }
+
+  async #watch(): Promise<Exit> {
+    const halted = new Promise<'halted'>((resolve) => {
+      this.#qmp.onEvent = (name, data) => {
+        if (name === 'SHUTDOWN' && data.guest === true) resolve('halted');
+      };
+    });
+    const first = await Promise.race([halted, this.#qmp.closed]);
+    if (first === 'halted') return { reason: 'the guest powered off, restarted or panicked' };
+    if (this.#released) return new Promise(() => {});
+    await waitGone(this.process, QUIT_DEADLINE_MS);
+    const tail = await tailOf(this.#parts.logPath);
+    return { reason: tail === '' ? 'QEMU ended without a word' : `QEMU ended: ${tail}` };
+  }
+
+  async runState(): Promise<RunState> {
+    if (!(await isAlive(this.process))) return 'ended';
+    const { status } = statusSchema.parse(await this.#qmp.execute('query-status'));
+    if (status === 'running') return 'running';
+    if (status === 'inmigrate') return 'empty';
+    if (['shutdown', 'guest-panicked', 'internal-error', 'io-error'].includes(status)) return 'ended';
+    return 'paused';
+  }
+
+  async load({ path, sha256 }: { path: string; sha256: string }): Promise<void> {
+    if ((await this.runState()) !== 'empty') {
+      throw new HostdError('conflict', { message: 'this machine already holds a state', phase: 'qemu.load' });
+    }
+    await verifyState(path, sha256);
+    await this.#leaveMemoryOut();
+    try {
+      await this.#qmp.execute('migrate-incoming', { uri: `unix:${this.#parts.sockets.load}` });
+      // QEMU breaks the connection off when it refuses the state; what matters is what it says then.
+      await sendState(this.#parts.sockets.load, path).catch(() => undefined);
+      await this.#awaitMigration();
+    } catch (cause) {
+      const tail = await tailOf(this.#parts.logPath);
+      throw new HostdError('incompatible', { message: 'QEMU refuses the saved device state', phase: 'qemu.load', tail, cause });
+    } finally {
+      await rm(this.#parts.sockets.load, { force: true });
+    }
+  }
+
+  async run(): Promise<void> {
+    if ((await this.runState()) === 'empty') {
+      throw new HostdError('conflict', { message: 'this machine holds no state yet', phase: 'qemu.run' });
+    }
+    await this.#qmp.execute('cont');
+  }
+
+  async save(path: string): Promise<Saved> {
+    await this.#qmp.execute('stop');
+    try {
+      await this.#leaveMemoryOut();
+      return await receiveState(this.#parts.sockets.save, path, async () => {
+        await this.#qmp.execute('migrate', { uri: `unix:${this.#parts.sockets.save}` });
+        await this.#awaitMigration();
+      });
+    } catch (error) {
+      await this.#qmp.execute('migrate_cancel').catch(() => undefined);
+      await this.#qmp.execute('cont');
+      throw error;
+    }
+  }
+
+  async #leaveMemoryOut(): Promise<void> {
+    await this.#qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'x-ignore-shared', state: true }] });
+  }
+
+  async #awaitMigration(): Promise<void> {
+    const deadline = performance.now() + MIGRATION_DEADLINE_MS;
+    for (;;) {
+      const { status, ...rest } = migrationSchema.parse(await this.#qmp.execute('query-migrate'));
+      if (status === 'completed') return;
+      if (status === 'failed' || status === 'cancelled') {
+        throw new HostdError('internal', {
+          message: `migration ${status}: ${rest['error-desc'] ?? 'no reason given'}`,
+          phase: 'qemu.migrate',
+        });
+      }
+      if (performance.now() > deadline)
+        throw new HostdError('timeout', { message: `migration still ${status}`, phase: 'qemu.migrate' });
+      await new Promise((resolve) => setTimeout(resolve, MIGRATION_POLL_MS));
+    }
+  }
+
+  async kill(): Promise<void> {
+    // QEMU flushes its disk when it is asked; it is killed when it does not listen.
+    await this.#qmp.execute('quit', {}, QUIT_DEADLINE_MS).catch(() => undefined);
+    if (!(await waitGone(this.process, QUIT_DEADLINE_MS))) await endProcess(this.process, 0);
+    this.release();
+  }
+
+  async drainConsole(): Promise<string> {
+    const reply = await this.#qmp.execute('ringbuf-read', { device: 'console', size: CONSOLE_READ_BYTES, format: 'base64' });
+    return Buffer.from(z.string().parse(reply), 'base64').toString('utf8');
+  }
+
+  release(): void {
+    this.#released = true;
+    this.agent.close();
+    this.#qmp.close();
+  }
+}
