@@ -6,13 +6,17 @@ import { z } from 'zod';
  * An empty variable counts as unset.
  */
 const port = (fallback: number) => z.coerce.number().int().min(1).max(65535).default(fallback);
-const secret = z.string().min(32, 'must be at least 32 characters: make one with `openssl rand -base64 32`');
+const needed = (what: string) => z.string(`is needed: ${what}`);
+const secret = needed('at least 32 characters, made with `openssl rand -base64 32`').min(
+  32,
+  'must be at least 32 characters: make one with `openssl rand -base64 32`',
+);
 
 const envSchema = z
   .object({
     NODE_ENV: z.enum(['development', 'production', 'test']).default('production'),
     LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-    WARREN_DATA_DIR: z.string().default(path.resolve(import.meta.dirname, '..', '.warren')),
+    WARREN_DATA_DIR: z.string().default(path.resolve('.warren')),
     WARREN_PORT: port(7400),
     WARREN_INTERNAL_PORT: port(7401),
     WARREN_URL: z.url().default('http://localhost:7400'),
@@ -23,7 +27,7 @@ const envSchema = z
     NEXTAUTH_SECRET: secret,
     WARREN_GRANT_SECRET: secret,
     HOSTD_URL: z.url().default('http://127.0.0.1:7402'),
-    HOSTD_TOKEN: z.string().min(1, 'is needed: the bearer token that hostd was started with'),
+    HOSTD_TOKEN: needed('the bearer token that hostd was started with'),
     FORGE_DIR: z.string().optional(),
     OPENAI_API_KEY: z.string().optional(),
     OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),

@@ -49,13 +49,14 @@ export async function closeServices(services: Services): Promise<void> {
   await Promise.all([services.db.close(), services.systemDb.$disconnect()]);
 }
 
-const shared = globalThis as { warrenServices?: Services };
+let services: Services | undefined;
 
 /**
- * The web process's one set of services, made at first use. Next bundles the routes apart from server/index.ts, so a module
- * variable would exist twice; the global object does not. Only route handlers and server/index.ts call this.
+ * This module's one set of services, made at first use; only route handlers and server/index.ts call this. Next bundles the
+ * routes apart from server/index.ts, so the web process has two sets. They must not be shared: each bundle has its own
+ * classes, and an error of one is no `instanceof` the other's.
  */
 export function getServices(): Services {
-  shared.warrenServices ??= createServices(loadEnv());
-  return shared.warrenServices;
+  services ??= createServices(loadEnv());
+  return services;
 }

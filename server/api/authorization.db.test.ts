@@ -1,8 +1,14 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { TRPCError } from '@trpc/server';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { repositoryDir } from '../forge/layout.ts';
+import { findCommit } from '../repositories/bare-repository.ts';
+import { createRepository } from '../repositories/create-repository.ts';
 import { callerFor } from '../testing/caller.ts';
 import { openTestDatabase } from '../testing/database.ts';
-import { aMember, anOrg, aRepository, aSession } from '../testing/fixtures.ts';
+import { aMember, anOrg, aReviewedChange, aSession } from '../testing/fixtures.ts';
 import { testServices } from '../testing/services.ts';
 import { PROCEDURES_WITHOUT_ORG, procedureSamples, QUERIES_ABOVE_VIEWER } from './procedure-samples.ts';
 import { appRouter } from './root.ts';
@@ -12,7 +18,9 @@ import { appRouter } from './root.ts';
  * covered by being there, and fails here until it has a sample.
  */
 const database = openTestDatabase();
-const services = testServices(database);
+const forgeDir = mkdtempSync(path.join(tmpdir(), 'warren-forge-'));
+const services = testServices(database, { forgeDir });
+afterAll(() => rmSync(forgeDir, { recursive: true, force: true }));
 
 type Procedure = { path: string; type: 'query' | 'mutation' | 'subscription' };
 const registered = appRouter._def.procedures as unknown as Record<string, { _def: { type: Procedure['type'] } }>;
@@ -28,13 +36,23 @@ let outsidersOrg = '';
 beforeAll(async () => {
   const { db } = database;
   const org = await anOrg(db);
-  const repositoryId = await aRepository(db, org.orgId, { slug: 'sample' });
-  const session = await aSession(db, org, { repositoryId });
+  const repository = await createRepository(services, {
+    orgId: org.orgId,
+    userId: org.ownerId,
+    name: 'Sample',
+    content: 'sample',
+  });
+  const session = await aSession(db, org, { repositoryId: repository.id });
+  const reviewed = await aReviewedChange(
+    db,
+    session,
+    await findCommit(repositoryDir(forgeDir, org.orgId, repository.id), 'main'),
+  );
   people.viewer = await aMember(db, org.orgId, 'viewer');
   const other = await anOrg(db, { name: 'Other' });
   people.outsider = other.ownerId;
   outsidersOrg = other.slug;
-  samples = procedureSamples({ org: org.slug, repo: 'sample', sessionId: session.id }) as unknown as typeof samples;
+  samples = procedureSamples({ org: org.slug, repo: 'sample', sessionId: session.id, ...reviewed }) as unknown as typeof samples;
 });
 
 function sampleOf(path: string): Record<string, unknown> {
@@ -97,11 +115,12 @@ describe('a viewer', () => {
   });
 });
 
-const PLAIN_FIELDS = new Set(['org', 'name', 'content']);
+const PLAIN_FIELDS = new Set(['org', 'name', 'content', 'state']);
+const noIds = { templateId: 't', change: { number: 1, headSha: 'h' }, threadId: 't', checkId: 'c' };
 
 /** True when the sample names something inside the organization, such as a session. */
 function refersToSomething(path: string): boolean {
-  const placeholders = procedureSamples({ org: 'o', repo: 'r', sessionId: 's' }) as unknown as typeof samples;
+  const placeholders = procedureSamples({ org: 'o', repo: 'r', sessionId: 's', ...noIds }) as unknown as typeof samples;
   const [router = '', name = ''] = path.split('.');
   return Object.keys(placeholders[router]?.[name] ?? {}).some((field) => !PLAIN_FIELDS.has(field));
 }

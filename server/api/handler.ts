@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { TRPCError } from '@trpc/server';
 import { fetchRequestHandler } from '@trpc/server/adapters/fetch';
 import { requireOwnOrigin } from '../auth/origin.ts';
 import { findSignedInUser, readSessionToken } from '../auth/session.ts';
 import { AppError } from '../errors.ts';
 import type { Services } from '../services.ts';
 import { clientAddress } from './client-address.ts';
-import { errorResponse } from './error-response.ts';
+import { toTrpcError } from './report-error.ts';
 import { appRouter } from './root.ts';
 import type { Context } from './trpc.ts';
 
@@ -26,19 +27,27 @@ export async function createContext(services: Services, headers: Headers): Promi
 }
 
 /** All of tRPC over HTTP, for the route handler at API_PATH. */
-export async function handleTrpc(services: Services, request: Request): Promise<Response> {
-  try {
-    if (request.method !== 'GET') requireOwnOrigin(request.headers, services.url);
-    if (Number(request.headers.get('content-length') ?? 0) > BODY_BYTES_MAX) {
-      throw new AppError('too_large', { publicMessage: 'The request is larger than 4 MiB.' });
-    }
-  } catch (err) {
-    return errorResponse(err, services.logger);
-  }
+export function handleTrpc(services: Services, request: Request): Promise<Response> {
   return fetchRequestHandler({
     endpoint: API_PATH,
     req: request,
     router: appRouter,
-    createContext: () => createContext(services, request.headers),
+    createContext: async () => {
+      const { headers, method } = request;
+      if (method !== 'GET') requireAcceptable(headers, services);
+      return createContext(services, headers);
+    },
   });
+}
+
+/** Refusals of the whole request, as tRPC errors so that the client reads them like any other. */
+function requireAcceptable(headers: Headers, { url, logger }: Services): void {
+  try {
+    requireOwnOrigin(headers, url);
+    if (Number(headers.get('content-length') ?? 0) > BODY_BYTES_MAX) {
+      throw new AppError('too_large', { publicMessage: 'The request is larger than 4 MiB.' });
+    }
+  } catch (cause) {
+    throw toTrpcError(new TRPCError({ code: 'BAD_REQUEST', cause }), { log: logger, path: API_PATH });
+  }
 }

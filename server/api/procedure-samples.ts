@@ -5,7 +5,15 @@ import type { AppRouter } from './root.ts';
  * One valid input for every procedure of an organization, about things that exist in the sample organization. The suite in
  * authorization.db.test.ts calls each of them as everybody who may not. A new procedure without a sample does not compile.
  */
-export type SampleIds = { org: string; repo: string; sessionId: string };
+export type SampleIds = {
+  org: string;
+  repo: string;
+  sessionId: string;
+  templateId: string;
+  change: { number: number; headSha: string };
+  threadId: string;
+  checkId: string;
+};
 
 type Inputs = inferRouterInputs<AppRouter>;
 type OrgProcedures<R> = { [P in keyof R as R[P] extends { org: string } ? P : never]: R[P] };
@@ -15,14 +23,36 @@ export type Samples = {
   [R in keyof Inputs as keyof OrgProcedures<Inputs[R]> extends never ? never : R]: OrgProcedures<Inputs[R]>;
 };
 
-export function procedureSamples({ org, repo, sessionId }: SampleIds): Samples {
+export function procedureSamples({ org, repo, sessionId, templateId, change, threadId, checkId }: SampleIds): Samples {
   const session = { org, sessionId };
+  const ofChange = { org, repo, number: change.number };
   return {
     orgs: {
       get: { org },
       audit: { org },
       usage: { org },
       hosts: { org },
+    },
+    repositories: {
+      list: { org },
+      create: { org, name: 'Another', content: 'empty' },
+      get: { org, repo },
+      tree: { org, repo, path: '' },
+      file: { org, repo, path: 'README.md' },
+      rebuildTemplate: { org, repo },
+      templateLog: { org, templateId },
+    },
+    changes: {
+      list: { org, state: 'open' },
+      get: ofChange,
+      diff: ofChange,
+      comment: { ...ofChange, path: 'README.md', line: 1, commitSha: change.headSha, body: 'Why?' },
+      reply: { org, threadId, body: 'Because.' },
+      resolve: { org, threadId, resolved: true },
+      checkLog: { org, checkId },
+      rerunCheck: { org, checkId },
+      merge: { ...ofChange, expectedHeadSha: change.headSha },
+      close: ofChange,
     },
     sessions: {
       list: { org, repo },

@@ -24,7 +24,8 @@ const t = initTRPC.context<Context>().create({
   transformer: superjson,
   errorFormatter: ({ shape, error, ctx }) => {
     const report = reportError(error, ctx?.requestId ?? null);
-    return { ...shape, message: report.message, data: { ...shape.data, stack: undefined, ...report.data } };
+    const { stack: _, ...data } = shape.data;
+    return { ...shape, message: report.message, data: { ...data, ...report.data } };
   },
 });
 

@@ -1,0 +1,147 @@
+import superjson from 'superjson';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { handlePasswordSignIn } from '../auth/handle-password-sign-in.ts';
+import { SIGN_IN_LIMIT } from '../auth/rate-limit.ts';
+import { signUp } from '../orgs/sign-up.ts';
+import { openTestDatabase } from '../testing/database.ts';
+import { TEST_URL, testServices } from '../testing/services.ts';
+import { handleTrpc } from './handler.ts';
+
+const database = openTestDatabase();
+let now = new Date();
+const services = testServices(database, { clock: { now: () => now } });
+const PASSWORD = 'correct horse battery';
+
+beforeAll(async () => {
+  await signUp(database.db, { email: 'ann@example.com', password: PASSWORD, name: 'Ann', orgName: 'Acme' });
+});
+
+type Answer = {
+  status: number;
+  body: { error?: { json?: { message: string; data: Record<string, unknown> }; message?: string } };
+};
+
+async function call(
+  path: string,
+  { input, headers = {} }: { input?: unknown; headers?: Record<string, string> },
+): Promise<Answer> {
+  const url = `${TEST_URL}/api/trpc/${path}`;
+  const body = input === undefined ? undefined : JSON.stringify(superjson.serialize(input));
+  const request = new Request(url, {
+    method: body ? 'POST' : 'GET',
+    body,
+    headers: { 'content-type': 'application/json', origin: TEST_URL, ...headers },
+  });
+  const response = await handleTrpc(services, request);
+  return { status: response.status, body: (await response.json()) as Answer['body'] };
+}
+
+async function signIn(email: string, password: string, headers: Record<string, string> = {}): Promise<Response> {
+  const request = new Request(`${TEST_URL}/api/auth/password`, {
+    method: 'POST',
+    body: JSON.stringify({ email, password }),
+    headers: { origin: TEST_URL, 'x-forwarded-for': '192.0.2.1', ...headers },
+  });
+  return handlePasswordSignIn(services, request);
+}
+
+const cookieOf = (response: Response) => response.headers.get('set-cookie')!.split(';')[0]!;
+
+describe('signing in with a password', () => {
+  it('sets a cookie that signs the person in, whatever the case of their address', async () => {
+    const response = await signIn(' Ann@Example.com ', PASSWORD);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('set-cookie')).toMatch(/HttpOnly; SameSite=Lax/);
+    expect((await call('account.me', { headers: { cookie: cookieOf(response) } })).status).toBe(200);
+  });
+
+  it.each([
+    ['a wrong password', 'ann@example.com', 'wrong'],
+    ['an unknown address', 'bob@example.com', PASSWORD],
+    ['something that is no address', 'ann', PASSWORD],
+  ])('says the same for %s', async (_, email, password) => {
+    const response = await signIn(email, password);
+    expect(response.status).toBe(401);
+    expect(await response.json()).toMatchObject({ error: { code: 'unauthorized', message: 'Email or password is wrong.' } });
+    expect(response.headers.get('set-cookie')).toBeNull();
+  });
+
+  it('is refused from another site, with or without an Origin', async () => {
+    expect((await signIn('ann@example.com', PASSWORD, { origin: 'https://evil.example' })).status).toBe(403);
+    expect((await signIn('ann@example.com', PASSWORD, { origin: 'null' })).status).toBe(403);
+  });
+
+  it('stops guessing, for that address and person only, and for a while only', async () => {
+    const from = { 'x-forwarded-for': '192.0.2.7' };
+    for (let attempt = 0; attempt < SIGN_IN_LIMIT.attemptsMax; attempt += 1) await signIn('ann@example.com', 'guess', from);
+    const refused = await signIn('ann@example.com', PASSWORD, from);
+    expect(refused.status).toBe(429);
+    expect(await refused.json()).toMatchObject({ error: { message: 'Too many attempts. Try again in 15 minutes.' } });
+    expect((await signIn('ann@example.com', PASSWORD)).status).toBe(200);
+    now = new Date(now.getTime() + SIGN_IN_LIMIT.windowMs);
+    expect((await signIn('ann@example.com', PASSWORD, from)).status).toBe(200);
+  });
+
+  it('ends with its row: a session that was signed out or has expired is nobody’s', async () => {
+    const cookie = cookieOf(await signIn('ann@example.com', PASSWORD));
+    await database.db.people.authSession.updateMany({ data: { expires: now } });
+    expect((await call('account.me', { headers: { cookie } })).status).toBe(401);
+  });
+});
+
+describe('the API over HTTP', () => {
+  it('refuses changes that another site asked for, in a form the client can read', async () => {
+    const answer = await call('account.signUp', { input: {}, headers: { origin: 'https://evil.example' } });
+    expect(answer.status).toBe(403);
+    expect(answer.body.error?.json).toMatchObject({ data: { appCode: 'forbidden' } });
+  });
+
+  it('says in plain words what is wrong with an input', async () => {
+    const answer = await call('account.signUp', { input: { email: 'x', password: 'short', name: 'A', orgName: 'B' } });
+    expect(answer.status).toBe(400);
+    expect(answer.body.error?.json?.message).toBe(
+      'Enter an email address, such as name@example.com. Use at least 10 characters.',
+    );
+  });
+
+  it('says that an address is taken', async () => {
+    const answer = await call('account.signUp', {
+      input: { email: 'ANN@example.com', password: PASSWORD, name: 'Ann', orgName: 'Acme' },
+    });
+    expect(answer.status).toBe(409);
+    expect(answer.body.error?.json).toMatchObject({ data: { appCode: 'conflict', details: { field: 'email' } } });
+  });
+
+  it('hides what went wrong inside and gives a reference', async () => {
+    const cookie = cookieOf(await signIn('ann@example.com', PASSWORD));
+    // Not registered by createDb: whatever asks for an organization throws a plain error.
+    const broken = { ...services, db: { ...services.db } };
+    const request = new Request(`${TEST_URL}/api/trpc/orgs.list`, { headers: { cookie } });
+    const response = await handleTrpc(broken, request);
+    const text = await response.text();
+    expect(response.status).toBe(500);
+    expect(text).toMatch(/Something went wrong on our side. Tell your administrator this reference: req_/);
+    expect(text).not.toMatch(/createDb|stack/);
+  });
+});
+
+describe('signing up', () => {
+  it('gives each organization an address of its own, also when two come at once', async () => {
+    const people = ['one', 'two', 'three'].map((name) => ({
+      email: `${name}@example.com`,
+      password: PASSWORD,
+      name,
+      orgName: 'Blue Whale',
+    }));
+    const slugs = (await Promise.all(people.map((person) => signUp(database.db, person)))).map((result) => result.orgSlug);
+    expect(new Set(slugs).size).toBe(3);
+    expect(slugs).toContain('blue-whale');
+  });
+
+  it('makes one account when the same person sends the form twice at once', async () => {
+    const person = { email: 'twice@example.com', password: PASSWORD, name: 'T', orgName: 'Twice' };
+    const results = await Promise.allSettled([signUp(database.db, person), signUp(database.db, person)]);
+    expect(results.map((result) => result.status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    expect(results.find((result) => result.status === 'rejected')).toMatchObject({ reason: { code: 'conflict' } });
+  });
+});
