@@ -1,0 +1,73 @@
+import http, { type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http';
+import https from 'node:https';
+import { pipeline } from 'node:stream';
+import { messageOf } from '../errors.ts';
+import { ByteCounter, TooLargeError } from './byte-counter.ts';
+import { refusal } from './denial.ts';
+import type { Exchange } from './exchange.ts';
+import { endToEndHeaders } from './headers.ts';
+
+/** Git pushes are the largest requests; a response has no cap. */
+export const REQUEST_BYTES_MAX = 512 * 1024 * 1024;
+
+export type Upstream = {
+  options: RequestOptions;
+  secure: boolean;
+  reason: 'service' | 'rule';
+  /** As the guest named it, for messages. */
+  host: string;
+  port: number;
+};
+
+/**
+ * Sends one request on and its response back, both as they come: no buffering, so that a git pack does not fill memory and an
+ * event stream is not held back. Never rejects; every end is written to the exchange.
+ */
+export function forward(req: IncomingMessage, res: ServerResponse, upstream: Upstream, exchange: Exchange): void {
+  const up = new ByteCounter(REQUEST_BYTES_MAX);
+  const down = new ByteCounter(Number.POSITIVE_INFINITY);
+  const outgoing = (upstream.secure ? https : http).request(upstream.options);
+  let failed = false;
+
+  const finish = (decision: 'allow' | 'deny', reason: string, status: number | null) => {
+    exchange.bytesUp = up.bytes;
+    exchange.bytesDown = down.bytes;
+    exchange.end(decision, reason, status);
+  };
+  const fail = (error: unknown) => {
+    if (failed) return;
+    failed = true;
+    outgoing.destroy();
+    const reason = error instanceof TooLargeError ? 'too_large' : 'upstream_error';
+    const { status, body } = refusal(reason, upstream.host, upstream.port, messageOf(error));
+    if (!res.headersSent) {
+      res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(body);
+    } else {
+      // Half a response must not look like a whole one.
+      res.destroy();
+    }
+    finish(reason === 'too_large' ? 'deny' : 'allow', reason, status);
+  };
+
+  outgoing.on('error', fail);
+  outgoing.on('response', (incoming) => {
+    res.writeHead(incoming.statusCode ?? 502, endToEndHeaders(incoming.headers));
+    res.flushHeaders();
+    pipeline(incoming, down, res, (error) => {
+      if (error && !res.writableFinished) res.destroy();
+      finish('allow', upstream.reason, incoming.statusCode ?? null);
+    });
+  });
+  // An upgrade that nobody asked for.
+  outgoing.on('upgrade', (_response, socket) => {
+    socket.destroy();
+    fail(new Error('the host switched protocols'));
+  });
+  res.on('close', () => {
+    outgoing.destroy();
+    finish('allow', upstream.reason, res.headersSent ? res.statusCode : null);
+  });
+  pipeline(req, up, outgoing, (error) => {
+    if (error instanceof TooLargeError) fail(error);
+  });
+}
