@@ -66,3 +66,33 @@ export async function jobsOf(systemDb: SystemDb, key: string): Promise<TestJob[]
   return systemDb.$queryRaw<TestJob[]>`
     select name, state::text, data from pgboss.job where singleton_key = ${key} order by created_on`;
 }
+
+/** A session's open change with a check and a thread, and a template of its repository. */
+export async function aReviewedChange(db: Db, { orgId, repositoryId, id: sessionId, branch }: Session, commitSha: string | null) {
+  const headSha = commitSha ?? 'b'.repeat(40);
+  const ids = { change: newId('change'), check: newId('check'), thread: newId('thread'), template: newId('template') };
+  await withOrg(db, orgId, async (tx) => {
+    await tx.change.create({
+      data: {
+        id: ids.change,
+        orgId,
+        repositoryId,
+        sessionId,
+        number: 1,
+        title: 'A change',
+        branch,
+        baseBranch: 'main',
+        baseSha: headSha,
+        headSha,
+      },
+    });
+    const check = { changeId: ids.change, commitSha: headSha, name: 'test', command: 'npm test', state: 'failed' as const };
+    await tx.check.create({ data: { id: ids.check, orgId, repositoryId, ...check } });
+    const place = { path: 'README.md', line: 1, commitSha: headSha, lineText: '# Corner shop' };
+    await tx.reviewThread.create({ data: { id: ids.thread, orgId, changeId: ids.change, ...place } });
+    await tx.template.create({
+      data: { id: ids.template, orgId, repositoryId, state: 'ready', commitSha: headSha, environment: {} },
+    });
+  });
+  return { change: { number: 1, headSha }, checkId: ids.check, threadId: ids.thread, templateId: ids.template };
+}
