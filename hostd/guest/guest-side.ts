@@ -1,0 +1,142 @@
+import type { z } from 'zod';
+import type { Activity, EgressLogEntry, ExecResult, execSchema, FileEntry } from '../contract/machines.ts';
+import type { Service } from '../egress/decide.ts';
+import type { Dial } from '../egress/dial.ts';
+import { EgressProxy } from '../egress/proxy.ts';
+import { HostdError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { GuestMachine, GuestSide } from '../machines/guest-port.ts';
+import { GuestChannel } from './channel.ts';
+import { execInGuest } from './exec.ts';
+import { listFiles, readFileInGuest } from './files.ts';
+import type { SshLogin } from './ssh.ts';
+import { type FollowOptions, openFollow } from './tail.ts';
+import { type WriteRequest, writeInGuest } from './write.ts';
+
+/** A cold boot under emulation on a busy host. */
+const READY_DEADLINE_MS = 120_000;
+/** How long a verb waits for a connection that is being made again. */
+const VERB_DEADLINE_MS = 30_000;
+
+type OpenTerminal = { name: string; lastInputAt: Date };
+
+type Guest = {
+  channel: GuestChannel;
+  proxy: EgressProxy;
+  execs: number;
+  terminals: Set<OpenTerminal>;
+};
+
+export type GuestsOptions = { dial: Dial; ownServices: readonly Service[]; log: Logger; login?: SshLogin; proxyPort?: number };
+
+/** Everything that talks to the inside of the running machines: one SSH channel and one egress proxy each. */
+export class Guests implements GuestSide {
+  readonly #options: GuestsOptions;
+  readonly #guests = new Map<string, Guest>();
+
+  constructor(options: GuestsOptions) {
+    this.#options = options;
+  }
+
+  async attach(machine: GuestMachine): Promise<void> {
+    const { machineId, sshSocketPath, origin } = machine;
+    this.gone(machineId);
+    const { dial, ownServices, log, login, proxyPort } = this.#options;
+    const proxy = new EgressProxy({ dial, own: ownServices });
+    proxy.setPolicy(machine.egress);
+    const channel = new GuestChannel({
+      machineId,
+      socketPath: sshSocketPath,
+      carried: origin === 'resume' || origin === 'fork' ? machine.carried : null,
+      mayBeBusy: origin === 'resume' || origin === 'fork' || origin === 'adopted',
+      onProxyConnection: (stream) => proxy.accept(stream),
+      log,
+      ...(login ? { login } : {}),
+      ...(proxyPort === undefined ? {} : { proxyPort }),
+    });
+    this.#guests.set(machineId, { channel, proxy, execs: 0, terminals: new Set() });
+    await channel.start();
+  }
+
+  async ready({ machineId }: GuestMachine): Promise<void> {
+    await this.#get(machineId).channel.client(READY_DEADLINE_MS);
+  }
+
+  async beforeSuspend({ machineId }: GuestMachine, deadlineMs: number): Promise<string | null> {
+    return (await this.#guests.get(machineId)?.channel.park(deadlineMs)) ?? null;
+  }
+
+  gone(machineId: string): void {
+    const guest = this.#guests.get(machineId);
+    this.#guests.delete(machineId);
+    guest?.channel.close();
+    guest?.proxy.close();
+  }
+
+  egressChanged({ machineId, egress }: GuestMachine): void {
+    this.#guests.get(machineId)?.proxy.setPolicy(egress);
+  }
+
+  #get(machineId: string): Guest {
+    const guest = this.#guests.get(machineId);
+    if (!guest) throw new HostdError('conflict', { message: `machine ${machineId} is not running here`, phase: 'guest' });
+    return guest;
+  }
+
+  #client(machineId: string) {
+    return this.#get(machineId).channel.client(VERB_DEADLINE_MS);
+  }
+
+  /** Every verb below rejects with `conflict` when the machine does not run here and `guest_unreachable` when SSH does not answer. */
+  async exec(machineId: string, input: z.output<typeof execSchema>): Promise<ExecResult> {
+    const guest = this.#get(machineId);
+    const client = await this.#client(machineId);
+    guest.execs += 1;
+    try {
+      return await execInGuest(client, input);
+    } finally {
+      guest.execs -= 1;
+    }
+  }
+
+  async write(machineId: string, request: WriteRequest): Promise<void> {
+    await writeInGuest(await this.#client(machineId), request);
+  }
+
+  async files(machineId: string, path: string): Promise<FileEntry[]> {
+    return listFiles(await this.#client(machineId), path);
+  }
+
+  async readFile(machineId: string, path: string): Promise<Buffer> {
+    return readFileInGuest(await this.#client(machineId), path);
+  }
+
+  /** See `openFollow`. */
+  async follow(machineId: string, options: Omit<FollowOptions, 'channel'>): ReturnType<typeof openFollow> {
+    return openFollow({ ...options, channel: this.#get(machineId).channel });
+  }
+
+  /** The channel for a terminal, and the entry under which its input counts as activity until `close`. */
+  terminal(machineId: string, name: string): { channel: GuestChannel; touch: () => void; close: () => void } {
+    const guest = this.#get(machineId);
+    const entry: OpenTerminal = { name, lastInputAt: new Date() };
+    guest.terminals.add(entry);
+    return {
+      channel: guest.channel,
+      touch: () => {
+        entry.lastInputAt = new Date();
+      },
+      close: () => guest.terminals.delete(entry),
+    };
+  }
+
+  activity(machineId: string): Activity {
+    const { terminals, execs, proxy } = this.#get(machineId);
+    const open = [...terminals].map(({ name, lastInputAt }) => ({ name, lastInputAt: lastInputAt.toISOString() }));
+    return { terminals: open, execs, connections: proxy.connections };
+  }
+
+  egressLog(machineId: string, after: number): EgressLogEntry[] {
+    return this.#get(machineId).proxy.log(after);
+  }
+}
