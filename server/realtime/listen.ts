@@ -9,6 +9,8 @@ export type ListenOptions = {
   onNotice: (notice: Notice) => void;
   /** Notices may have been missed while the connection was down: whoever relies on them must read again. */
   onGap: () => void;
+  /** From now on none is missed. Called once for every connection. */
+  onListening?: () => void;
 };
 
 const RETRY_MS_MIN = 250;
@@ -17,7 +19,9 @@ const RETRY_MS_MAX = 10_000;
 const PROBE_MS = 15_000;
 
 /** Follows the notices of all processes until closed; reconnects by itself, first quickly, then slower. */
-export function listenForNotices({ databaseUrl, logger, onNotice, onGap }: ListenOptions): { close: () => Promise<void> } {
+export function listenForNotices({ databaseUrl, logger, onNotice, onGap, onListening }: ListenOptions): {
+  close: () => Promise<void>;
+} {
   let client: pg.Client | null = null;
   let timer: NodeJS.Timeout | undefined;
   let retryMs = RETRY_MS_MIN;
@@ -43,6 +47,7 @@ export function listenForNotices({ databaseUrl, logger, onNotice, onGap }: Liste
     retryMs = RETRY_MS_MIN;
     if (connectedBefore) onGap();
     connectedBefore = true;
+    onListening?.();
     timer = setInterval(() => opened.query('select 1').catch((err) => lose(opened, err)), PROBE_MS);
   }
 

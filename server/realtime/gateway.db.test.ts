@@ -1,0 +1,288 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { io as connect, type Socket } from 'socket.io-client';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { createAuthSession, sessionCookieName } from '../auth/session.ts';
+import { withOrg } from '../db.ts';
+import type { HostClient } from '../hosts/host-client.ts';
+import { newId } from '../ids.ts';
+import { TERMINAL_RESUME_CHARS } from '../terminal/flow-control.ts';
+import { openTestDatabase } from '../testing/database.ts';
+import { aMember, anOrg, aSession, type TestOrg } from '../testing/fixtures.ts';
+import { testServices } from '../testing/services.ts';
+import { type Ack, type ClientEvents, type Notice, type ServerEvents, SOCKET_PATH, TERMINAL_WINDOW_CHARS } from './contract.ts';
+import { createGateway, type Gateway } from './gateway.ts';
+import { listenForNotices } from './listen.ts';
+import { publishNotice } from './publish.ts';
+
+const database = openTestDatabase();
+const { db, urls } = database;
+
+let server: Server;
+let machine: WebSocketServer;
+let gateway: Gateway;
+let notices: { close: () => Promise<void> };
+let origin = '';
+let org: TestOrg;
+let services: ReturnType<typeof testServices>;
+const clients: Client[] = [];
+type Client = Socket<ServerEvents, ClientEvents>;
+
+const portOf = (listening: { address: () => unknown }) => (listening.address() as AddressInfo).port;
+
+beforeAll(async () => {
+  org = await anOrg(db);
+  machine = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  origin = `http://127.0.0.1:${portOf(server)}`;
+  const host = { pty: () => ({ url: `ws://127.0.0.1:${portOf(machine)}`, headers: {} }) } as unknown as HostClient;
+  services = testServices(database, { url: origin, host });
+  gateway = createGateway(services, server);
+  const listening = Promise.withResolvers<void>();
+  notices = listenForNotices({
+    databaseUrl: urls.appUrl,
+    logger: services.logger,
+    onNotice: gateway.publish,
+    onGap: () => {},
+    onListening: listening.resolve,
+  });
+  await listening.promise;
+});
+afterEach(() => {
+  for (const client of clients.splice(0)) client.disconnect();
+});
+afterAll(async () => {
+  await notices.close();
+  await gateway.close();
+  machine.close();
+});
+
+async function cookieFor(userId: string): Promise<string> {
+  const { token } = await createAuthSession(db, userId, new Date());
+  return `${sessionCookieName(origin)}=${token}`;
+}
+
+function open(headers: Record<string, string>): Client {
+  const client: Client = connect(origin, {
+    path: SOCKET_PATH,
+    transports: ['websocket'],
+    extraHeaders: headers,
+    reconnection: false,
+    forceNew: true,
+  });
+  clients.push(client);
+  return client;
+}
+
+async function signedIn(userId: string): Promise<Client> {
+  const client = open({ origin, cookie: await cookieFor(userId) });
+  await new Promise<void>((resolve, reject) => client.once('connect', resolve).once('connect_error', reject));
+  return client;
+}
+
+const once = <T>(client: Client, event: keyof ServerEvents): Promise<T> =>
+  new Promise((resolve) => client.once(event, resolve as never));
+const refused = (client: Client): Promise<string> =>
+  new Promise((resolve) => client.once('connect_error', (err) => resolve(err.message)));
+const subscribe = (client: Client, orgSlug: string): Promise<Ack> => client.emitWithAck('subscribe', { orgSlug }) as Promise<Ack>;
+
+async function publish(notice: Notice): Promise<void> {
+  await withOrg(db, notice.orgId, async (tx) => publishNotice(tx, notice));
+}
+
+describe('connecting', () => {
+  it('is refused from another origin, or without a session', async () => {
+    const cookie = await cookieFor(org.ownerId);
+    expect(await refused(open({ origin: 'https://evil.example', cookie }))).toBe('websocket error');
+    expect(await refused(open({ cookie }))).toBe('websocket error');
+    expect(await refused(open({ origin }))).toBe('unauthorized');
+    expect(await refused(open({ origin, cookie: `${sessionCookieName(origin)}=made-up` }))).toBe('unauthorized');
+  });
+
+  it('is refused for polling requests from another origin too', async () => {
+    const url = `${origin}${SOCKET_PATH}/?EIO=4&transport=polling`;
+    expect((await fetch(url, { headers: { origin: 'https://evil.example' } })).status).toBe(403);
+    expect((await fetch(url, { headers: { origin } })).status).toBe(200);
+  });
+});
+
+describe('notices', () => {
+  it('reach members of the organization after the commit, and nobody else', async () => {
+    const other = await anOrg(db, { name: 'Other' });
+    const [member, outsider] = [await signedIn(org.ownerId), await signedIn(other.ownerId)];
+    expect(await subscribe(member, org.slug)).toEqual({ ok: true });
+    expect(await subscribe(outsider, org.slug)).toMatchObject({ ok: false, code: 'not_found' });
+    expect(await subscribe(outsider, other.slug)).toEqual({ ok: true });
+
+    const seenByOutsider: Notice[] = [];
+    outsider.on('notice', (notice) => seenByOutsider.push(notice));
+    const notice: Notice = { kind: 'session', orgId: org.orgId, sessionId: newId('session'), rev: 3 };
+    const arrived = once<Notice>(member, 'notice');
+    await publish(notice);
+    expect(await arrived).toEqual(notice);
+    // A notice of their own that comes after the foreign one: by then the foreign one would have been here.
+    const own: Notice = { kind: 'repository', orgId: other.orgId, repositoryId: newId('repository') };
+    const arrivedOwn = once<Notice>(outsider, 'notice');
+    await publish(own);
+    await arrivedOwn;
+    expect(seenByOutsider).toEqual([own]);
+  });
+
+  it('are not sent for what was rolled back', async () => {
+    const member = await signedIn(org.ownerId);
+    await subscribe(member, org.slug);
+    const undone: Notice = { kind: 'repository', orgId: org.orgId, repositoryId: 'undone' };
+    const failed = withOrg(db, org.orgId, async (tx) => {
+      publishNotice(tx, undone);
+      throw new Error('rolled back');
+    });
+    await expect(failed).rejects.toThrow();
+    const next = once<Notice>(member, 'notice');
+    await publish({ kind: 'repository', orgId: org.orgId, repositoryId: 'done' });
+    expect(await next).toMatchObject({ repositoryId: 'done' });
+  });
+
+  it('stop for a person who was removed, and the connection ends for one who signed out', async () => {
+    const userId = await aMember(db, org.orgId, 'viewer');
+    const client = await signedIn(userId);
+    await subscribe(client, org.slug);
+    const seen: Notice[] = [];
+    client.on('notice', (notice) => seen.push(notice));
+    await withOrg(db, org.orgId, (tx) => tx.member.deleteMany({ where: { userId } }));
+    await gateway.recheck();
+    const owner = await signedIn(org.ownerId);
+    await subscribe(owner, org.slug);
+    const arrived = once(owner, 'notice');
+    await publish({ kind: 'repository', orgId: org.orgId, repositoryId: 'later' });
+    await arrived;
+    expect(seen).toEqual([]);
+
+    const gone = new Promise((resolve) => client.once('disconnect', resolve));
+    await db.people.authSession.deleteMany({ where: { userId } });
+    await gateway.recheck();
+    expect(await gone).toBe('io server disconnect');
+  });
+});
+
+describe('terminals', () => {
+  async function anAwakeSession(): Promise<string> {
+    const machineId = newId('machine');
+    const session = await aSession(db, org, { state: 'running', machineId });
+    const data = {
+      id: machineId,
+      orgId: org.orgId,
+      hostId: newId('host'),
+      purpose: 'session',
+      sessionId: session.id,
+      lease: 1,
+    } as const;
+    await withOrg(db, org.orgId, (tx) => tx.machine.create({ data }));
+    return session.id;
+  }
+
+  const request = (sessionId: string, orgSlug = org.slug) => ({ orgSlug, sessionId, name: 'main', cols: 80, rows: 24 });
+
+  async function openTerminal(client: Client, sessionId: string): Promise<WebSocket> {
+    const connected = new Promise<WebSocket>((resolve) => machine.once('connection', (socket) => resolve(socket)));
+    expect(await client.emitWithAck('terminal.open', request(sessionId))).toEqual({ ok: true });
+    return connected;
+  }
+
+  it('carry bytes both ways, and characters that were cut in two', async () => {
+    const client = await signedIn(org.ownerId);
+    const sessionId = await anAwakeSession();
+    const guest = await openTerminal(client, sessionId);
+    const typed = new Promise<string>((resolve) => guest.once('message', (bytes) => resolve(bytes.toString())));
+    client.emit('terminal.input', { sessionId, name: 'main', data: 'ls\r' });
+    expect(await typed).toBe('ls\r');
+    const resized = new Promise<string>((resolve) => guest.once('message', (bytes) => resolve(bytes.toString())));
+    client.emit('terminal.resize', { sessionId, name: 'main', cols: 100, rows: 30 });
+    expect(JSON.parse(await resized)).toEqual({ type: 'resize', cols: 100, rows: 30 });
+
+    let shown = '';
+    const complete = new Promise<void>((resolve) =>
+      client.on('terminal.output', ({ data }) => {
+        shown += data;
+        if (shown.endsWith('!')) resolve();
+      }),
+    );
+    const bytes = Buffer.from('grüß!');
+    guest.send(bytes.subarray(0, 3));
+    guest.send(bytes.subarray(3));
+    await complete;
+    expect(shown).toBe('grüß!');
+  });
+
+  it('are refused to viewers, outsiders and for sleeping machines', async () => {
+    const sessionId = await anAwakeSession();
+    const other = await anOrg(db, { name: 'Other' });
+    const [viewer, outsider] = [await signedIn(await aMember(db, org.orgId, 'viewer')), await signedIn(other.ownerId)];
+    expect(await viewer.emitWithAck('terminal.open', request(sessionId))).toMatchObject({ code: 'unauthorized' });
+    expect(await outsider.emitWithAck('terminal.open', request(sessionId))).toMatchObject({ code: 'not_found' });
+    expect(await outsider.emitWithAck('terminal.open', request(sessionId, other.slug))).toMatchObject({ code: 'not_found' });
+    const asleep = await aSession(db, org, { state: 'suspended' });
+    const owner = await signedIn(org.ownerId);
+    expect(await owner.emitWithAck('terminal.open', request(asleep.id))).toMatchObject({ code: 'asleep' });
+    expect(await owner.emitWithAck('terminal.open', {} as never)).toMatchObject({ code: 'bad_request' });
+  });
+
+  it('say why they ended', async () => {
+    const client = await signedIn(org.ownerId);
+    const sessionId = await anAwakeSession();
+    const exited = once<{ reason: string }>(client, 'terminal.ended');
+    (await openTerminal(client, sessionId)).close(1000);
+    expect((await exited).reason).toBe('exited');
+    const lost = once<{ reason: string }>(client, 'terminal.ended');
+    (await openTerminal(client, sessionId)).terminate();
+    expect((await lost).reason).toBe('lost');
+    const guest = await openTerminal(client, sessionId);
+    await withOrg(db, org.orgId, (tx) => tx.session.update({ where: { id: sessionId }, data: { machineId: null } }));
+    const asleep = once<{ reason: string }>(client, 'terminal.ended');
+    guest.close(1001);
+    expect((await asleep).reason).toBe('asleep');
+  });
+
+  it('stop reading from the machine while the page is behind, and go on when it has caught up', async () => {
+    const client = await signedIn(org.ownerId);
+    const sessionId = await anAwakeSession();
+    const guest = await openTerminal(client, sessionId);
+    const line = 'x'.repeat(TERMINAL_WINDOW_CHARS / 10);
+    let received = 0;
+    const waiting: { chars: number; resolve: () => void }[] = [];
+    client.on('terminal.output', ({ data }) => {
+      received += data.length;
+      for (const waiter of waiting) if (received >= waiter.chars) waiter.resolve();
+    });
+    const receivedAtLeast = (chars: number) =>
+      new Promise<void>((resolve) => (received >= chars ? resolve() : waiting.push({ chars, resolve })));
+
+    for (let sent = 0; sent < 30; sent += 1) guest.send(Buffer.from(line));
+    await receivedAtLeast(TERMINAL_WINDOW_CHARS + line.length);
+    // An answered round trip on the same connection: whatever was on its way has arrived.
+    await subscribe(client, org.slug);
+    expect(received).toBeLessThan(TERMINAL_WINDOW_CHARS * 2);
+    client.emit('terminal.consumed', { sessionId, name: 'main', chars: received - TERMINAL_RESUME_CHARS });
+    await receivedAtLeast(received + line.length);
+    client.emit('terminal.consumed', { sessionId, name: 'main', chars: TERMINAL_WINDOW_CHARS * 10 });
+    await receivedAtLeast(30 * line.length);
+  });
+
+  it('close when the person loses the role, and when the page goes', async () => {
+    const userId = await aMember(db, org.orgId, 'developer');
+    const client = await signedIn(userId);
+    const sessionId = await anAwakeSession();
+    const guest = await openTerminal(client, sessionId);
+    const closed = new Promise((resolve) => guest.once('close', resolve));
+    await withOrg(db, org.orgId, (tx) => tx.member.updateMany({ where: { userId }, data: { role: 'viewer' } }));
+    await gateway.recheck();
+    await closed;
+
+    const owner = await signedIn(org.ownerId);
+    const other = await openTerminal(owner, sessionId);
+    const closedToo = new Promise((resolve) => other.once('close', resolve));
+    owner.disconnect();
+    await closedToo;
+  });
+});
