@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
+import { chooseProvider } from '../server/gateway/provider.ts';
 
 /* The worker's settings, read once at start by main.ts only. An empty variable counts as unset. */
 const envSchema = z
@@ -13,6 +14,9 @@ const envSchema = z
     HOSTD_URL: z.url().default('http://127.0.0.1:7402'),
     HOSTD_TOKEN: z.string().min(1, 'is needed: the bearer token that hostd was started with'),
     FORGE_DIR: z.string().optional(),
+    OPENAI_API_KEY: z.string().optional(),
+    OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
+    WARREN_MODEL: z.string().default('gpt-5.1-codex'),
     /** Sessions driven at once by this process; each waits most of the time. */
     WARREN_SESSIONS_MAX: z.coerce.number().int().min(1).max(500).default(50),
     /** A turn in which the agent says nothing for this long is cancelled. */
@@ -22,7 +26,12 @@ const envSchema = z
       .min(1000)
       .default(10 * 60_000),
   })
-  .transform((env) => ({ ...env, FORGE_DIR: env.FORGE_DIR ?? path.join(env.WARREN_DATA_DIR, 'forge') }));
+  .transform(({ OPENAI_API_KEY, OPENAI_BASE_URL, WARREN_MODEL, ...env }) => ({
+    ...env,
+    FORGE_DIR: env.FORGE_DIR ?? path.join(env.WARREN_DATA_DIR, 'forge'),
+    /** What agents ask the gateway for. The key itself is the web process's; here it only decides whether there is one. */
+    model: chooseProvider({ OPENAI_API_KEY, OPENAI_BASE_URL, WARREN_MODEL }).model,
+  }));
 
 export type Env = z.infer<typeof envSchema>;
 

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { FakeHost, FakeRefusal } from '../../server/hosts/fake/fake-host.ts';
+import { stopSession } from '../../server/sessions/control-session.ts';
 import { openTestDatabase } from '../../server/testing/database.ts';
 import { buildTemplate } from '../templates/build-template.ts';
 import { type TestWorker, workerRig } from '../testing/rig.ts';
 
 const HOST = new FakeHost().host();
 const test = openTestDatabase();
-const { rig, aWorker, aTask, drive, say, read, messages, events, guest, until, inOrg, setPolicy } = workerRig(test);
+const { rig, aWorker, aTask, drive, say, read, messages, events, guest, until, inOrg, setPolicy, restartHost } = workerRig(test);
 
 /** Builds whatever template is asked for, as the other queue of the same process would. */
 async function buildAsked(worker: TestWorker) {
@@ -85,6 +86,62 @@ describe('driving a session', () => {
     expect(second).not.toBe(first);
     const template = await inOrg((tx) => tx.template.findFirstOrThrow({ where: { repositoryId: rig.repository.id } }));
     expect([...rig.fake.snapshots.keys()].sort()).toEqual([second, template.snapshotId!].sort());
+  });
+});
+
+describe('a session that is ended', () => {
+  it('gives everything back and keeps its record', async () => {
+    const { session, driving } = await aRunningSession();
+    await inOrg((tx) => stopSession(tx, { orgId: rig.org.orgId, sessionId: session.id }, rig.org.ownerId));
+    await driving;
+    expect(await read(session)).toMatchObject({ state: 'stopped', machineId: null, snapshotId: null });
+    expect(rig.fake.machines.size).toBe(0);
+    expect((await messages(session))[0]?.state).toBe('done');
+  });
+
+  it('while it sleeps loses its snapshot, and no other', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    const { worker, session, driving } = await aRunningSession();
+    await driving;
+    await inOrg((tx) => stopSession(tx, { orgId: rig.org.orgId, sessionId: session.id }, rig.org.ownerId));
+    await drive(worker, session);
+    expect((await read(session)).state).toBe('stopped');
+    expect(rig.fake.snapshots.size).toBe(1);
+  });
+
+  it('while its template is built stops waiting', async () => {
+    const worker = aWorker();
+    const session = await aTask();
+    const driving = drive(worker, session);
+    await until(async () => expect((await events(session)).some(({ kind }) => kind === 'progress')).toBe(true));
+    await inOrg((tx) => stopSession(tx, { orgId: rig.org.orgId, sessionId: session.id }, rig.org.ownerId));
+    await driving;
+    await drive(worker, session);
+    expect((await read(session)).state).toBe('stopped');
+  });
+});
+
+describe('a message that arrives while the machine falls asleep', () => {
+  it('turns it around, whenever it arrives', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    const { worker, session, driving } = await aRunningSession();
+    // Between the decision and the suspend, and again between the suspend and its record.
+    let said = 0;
+    for (const program of ['warren-capture-worktree', 'warren-sight-agent']) {
+      const run = rig.fake.programs.get(program)!;
+      rig.fake.programs.set(program, async (machine, call) => {
+        rig.fake.programs.set(program, run);
+        said += 1;
+        await say(session, `Wait ${said}`);
+        return run(machine, call);
+      });
+    }
+    await driving;
+    await drive(worker, session);
+    expect((await messages(session)).map(({ state }) => state)).toEqual(['done', 'done', 'done']);
+    const wakes = await inOrg((tx) => tx.wake.findMany({ where: { sessionId: session.id } }));
+    expect(wakes.every(({ outcome, sameAgentProcess }) => outcome === 'delivered' && sameAgentProcess)).toBe(true);
+    expect((await read(session)).state).toBe('suspended');
   });
 });
 
@@ -239,6 +296,25 @@ describe('an agent in trouble', () => {
 });
 
 describe('a host in trouble', () => {
+  it('whose daemon goes away in the middle of a turn is waited for', async () => {
+    let finish: () => void = () => {};
+    rig.agent.onPrompt = (turn) => {
+      turn.say('Working');
+      finish = () => {
+        turn.say(' on.');
+        turn.end();
+      };
+    };
+    const session = await aTask();
+    const worker = aWorker();
+    void drive(worker, session);
+    await buildAsked(worker);
+    await until(async () => expect((await events(session)).some(({ kind }) => kind === 'agent_text')).toBe(true));
+    await restartHost(() => finish());
+    await until(async () => expect((await messages(session))[0]).toMatchObject({ state: 'done', reply: 'Working on.' }));
+    expect((await read(session)).state).toBe('running');
+  });
+
   it('that has no room fails the session with what to do', async () => {
     const worker = aWorker();
     const session = await aTask();

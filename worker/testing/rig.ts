@@ -159,6 +159,13 @@ export function workerRig(test: TestDatabase) {
       const { machineId } = await inOrg((tx) => tx.session.findUniqueOrThrow({ where: { id: session.id } }));
       return rig.fake.machine(machineId!).guest;
     },
+    /** hostd is killed and started again on the same address; its machines go on meanwhile. */
+    async restartHost(meanwhile: () => void): Promise<void> {
+      const { port } = new URL(rig.hostUrl);
+      await served.close();
+      meanwhile();
+      served = await serveFakeHost(rig.fake, Number(port));
+    },
     until: <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 10_000, interval: 20 }),
   };
 }

@@ -15,12 +15,12 @@ import type { FakeMachine } from './fake-machine.ts';
 
 export const FAKE_TOKEN = 'fake-token';
 
-/** Serves a FakeHost over the contract's routes on a free local port, so that tests use the real client on a real wire. */
-export async function serveFakeHost(fake: FakeHost): Promise<{ url: string; close: () => Promise<void> }> {
+/** Serves a FakeHost over the contract's routes on a local port (0: a free one), so that tests use the real client on a real wire. */
+export async function serveFakeHost(fake: FakeHost, port = 0): Promise<{ url: string; close: () => Promise<void> }> {
   const server = createServer((req, res) => {
     route(fake, req, res).catch((error: unknown) => refuse(res, error));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: async () => {

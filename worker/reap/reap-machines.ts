@@ -1,0 +1,48 @@
+import type { MachineView } from '../../hostd/contract/machines.ts';
+import type { Machine } from '../../prisma/generated/client.ts';
+import type { HostClient } from '../../server/hosts/host-client.ts';
+import type { WorkerDeps } from '../deps.ts';
+import { endMachineRow, removeMachine } from '../machines/open-machine.ts';
+
+/** A row is written before its machine is made, and a machine may be on its way out: younger ones are left alone. */
+const SETTLE_MS = 60_000;
+
+/** Brings rows of live machines and what hosts really run in line. A host that does not answer changes nothing. */
+export async function reapMachines(deps: WorkerDeps): Promise<void> {
+  for (const host of await deps.systemDb.host.findMany()) {
+    const client = await deps.hosts.client(host.id);
+    const rows = await deps.systemDb.machine.findMany({ where: { hostId: host.id, endedAt: null } });
+    const running = await client.machines();
+    await removeStrangers(deps, client, running, new Set(rows.map(({ id }) => id)));
+    const known = new Map(running.map((view) => [view.machineId, view]));
+    for (const row of rows) await settleRow(deps, row, known.get(row.id) ?? null);
+  }
+}
+
+async function removeStrangers(deps: WorkerDeps, client: HostClient, running: MachineView[], rows: Set<string>): Promise<void> {
+  for (const view of running) {
+    if (rows.has(view.machineId) || ageMs(deps, new Date(view.createdAt)) < SETTLE_MS) continue;
+    deps.log.warn({ event: 'machine.orphan_removed', machineId: view.machineId }, 'machine without a live row removed');
+    await client.remove(view.machineId, view.lease);
+  }
+}
+
+/** Lost ones are marked; ones that nobody owns any more are removed. Sessions see to their own: their driver notices. */
+async function settleRow(deps: WorkerDeps, row: Machine, view: MachineView | null): Promise<void> {
+  if (ageMs(deps, row.createdAt) < SETTLE_MS) return;
+  const owned = await isOwned(deps, row);
+  if (!owned) return removeMachine(deps, row);
+  if (view === null && row.bootId !== null && row.sessionId === null) await endMachineRow(deps, row, 'lost');
+}
+
+async function isOwned(deps: WorkerDeps, row: Machine): Promise<boolean> {
+  if (row.sessionId) return (await deps.systemDb.session.count({ where: { id: row.sessionId, machineId: row.id } })) > 0;
+  if (row.templateId) return (await deps.systemDb.template.count({ where: { id: row.templateId, state: 'building' } })) > 0;
+  if (row.checkId)
+    return (await deps.systemDb.check.count({ where: { id: row.checkId, state: { in: ['queued', 'running'] } } })) > 0;
+  return false;
+}
+
+function ageMs(deps: WorkerDeps, at: Date): number {
+  return deps.clock.now().getTime() - at.getTime();
+}

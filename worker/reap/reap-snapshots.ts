@@ -1,0 +1,36 @@
+import type { Snapshot } from '../../prisma/generated/client.ts';
+import type { WorkerDeps } from '../deps.ts';
+import { dropSnapshot } from '../machines/drop-snapshots.ts';
+
+const SETTLE_MS = 60_000;
+
+/** Removes snapshots nobody will wake or fork from: of rows that moved on, and on hosts without any row. */
+export async function reapSnapshots(deps: WorkerDeps): Promise<void> {
+  const before = new Date(deps.clock.now().getTime() - SETTLE_MS);
+  const rows = await deps.systemDb.snapshot.findMany({ where: { deletedAt: null, createdAt: { lt: before } } });
+  for (const row of rows) {
+    if (!(await isNeeded(deps, row))) await dropSnapshot(deps, row);
+  }
+  for (const host of await deps.systemDb.host.findMany()) await removeStrangers(deps, host.id, before);
+}
+
+/** A session's last one; a template's while it is current, or while a session that came from it has not ended. */
+async function isNeeded(deps: WorkerDeps, row: Snapshot): Promise<boolean> {
+  if (row.sessionId) return (await deps.systemDb.session.count({ where: { id: row.sessionId, snapshotId: row.id } })) > 0;
+  if (!row.templateId) return false;
+  const current = await deps.systemDb.template.count({ where: { id: row.templateId, state: 'ready' } });
+  if (current > 0) return true;
+  return (await deps.systemDb.session.count({ where: { templateId: row.templateId, state: { not: 'stopped' } } })) > 0;
+}
+
+async function removeStrangers(deps: WorkerDeps, hostId: string, before: Date): Promise<void> {
+  const client = await deps.hosts.client(hostId);
+  for (const { snapshotId, manifest } of await client.snapshots()) {
+    if (new Date(manifest.createdAt) > before) continue;
+    if ((await deps.systemDb.snapshot.count({ where: { id: snapshotId, deletedAt: null } })) > 0) continue;
+    // A suspend whose result was never heard: its session asks again for the same snapshot.
+    if ((await deps.systemDb.machine.count({ where: { id: manifest.machineId, endedAt: null } })) > 0) continue;
+    deps.log.warn({ event: 'snapshot.orphan_removed', snapshotId }, 'snapshot without a row removed');
+    await client.removeSnapshot(snapshotId);
+  }
+}
