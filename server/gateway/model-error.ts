@@ -58,7 +58,7 @@ export function unreachable(detail: string): ModelError {
   };
 }
 
-export function timedOut(seconds: number): ModelError {
+export function timeoutError(seconds: number): ModelError {
   return {
     status: 504,
     type: 'server_error',

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { sendJson } from '../internal/respond.ts';
-import { errorBody, fromProviderStatus, garbled, type ModelError, timedOut, unreachable } from './model-error.ts';
+import { errorBody, fromProviderStatus, garbled, type ModelError, timeoutError, unreachable } from './model-error.ts';
 import type { ModelProvider } from './provider.ts';
 import { createSseScanner, readUsage, type Usage } from './sse-scanner.ts';
 
@@ -43,20 +43,16 @@ export async function relayResponse(
       const text = await readText(answer, ERROR_BODY_BYTES_MAX, silence.heard);
       return refuse(res, fromProviderStatus(answer.status, text ?? '', answer.headers.get('retry-after')));
     }
-    return stream ? await relayStream(answer, res, silence.heard) : await relayJson(answer, res, silence.heard);
+    return stream ? await relayStream(answer, res, silence) : await relayJson(answer, res, silence.heard);
   } catch (error) {
-    return interrupt(
-      res,
-      silence.timedOut() ? timedOut(Math.round(deps.idleMsMax / 1000)) : unreachable(causeOf(error)),
-      NO_USAGE,
-    );
+    return interrupt(res, silence.timeout() ?? unreachable(causeOf(error)), NO_USAGE);
   } finally {
     silence.stop();
     res.off('close', silence.abort);
   }
 }
 
-async function relayStream(answer: Response, res: ServerResponse, heard: () => void): Promise<RelayResult> {
+async function relayStream(answer: Response, res: ServerResponse, silence: Silence): Promise<RelayResult> {
   const type = answer.headers.get('content-type') ?? 'no content type';
   if (!answer.body || !type.startsWith('text/event-stream')) {
     await answer.body?.cancel();
@@ -66,13 +62,14 @@ async function relayStream(answer: Response, res: ServerResponse, heard: () => v
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   try {
     for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
-      heard();
+      silence.heard();
       scanner.push(chunk);
       if (!res.write(chunk)) await drained(res);
     }
   } catch (error) {
     // It broke after it had begun: what was said stays said, the end is ours.
-    return interrupt(res, unreachable(`it broke off in the middle of a reply (${causeOf(error)})`), scanner.usage());
+    const broken = unreachable(`it broke off in the middle of a reply (${causeOf(error)})`);
+    return interrupt(res, silence.timeout() ?? broken, scanner.usage());
   }
   const end = scanner.end();
   if (end.kind === 'unfinished') return interrupt(res, garbled('it ended before it was complete.'), scanner.usage());
@@ -143,6 +140,8 @@ function causeOf(error: unknown): string {
   return typeof code === 'string' ? code : cause instanceof Error ? cause.message : String(cause);
 }
 
+type Silence = ReturnType<typeof silenceTimer>;
+
 /** Aborts when nothing was heard for a while, or when told to. */
 function silenceTimer(idleMs: number) {
   const controller = new AbortController();
@@ -154,7 +153,8 @@ function silenceTimer(idleMs: number) {
   let timer = setTimeout(expire, idleMs);
   return {
     signal: controller.signal,
-    timedOut: () => timedOut,
+    /** The error it is, when it was silence that ended the call. */
+    timeout: () => (timedOut ? timeoutError(idleMs / 1000) : null),
     heard: () => {
       clearTimeout(timer);
       timer = setTimeout(expire, idleMs);

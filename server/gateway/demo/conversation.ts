@@ -25,8 +25,8 @@ type Item = z.infer<typeof itemSchema>;
 export type Conversation = {
   prompt: string;
   executed: ExecutedCommand[];
-  /** Session number of a command that has not ended yet, when the agent runs them that way. */
-  running: number | null;
+  /** A command that has not ended yet: its session number with the agent, and how often it was waited for. */
+  running: { session: number; waits: number } | null;
   tools: { type: string; name?: string }[];
 };
 
@@ -36,19 +36,19 @@ export function readConversation(request: unknown): Conversation | null {
   const { input, tools } = parsed.data;
   if (typeof input === 'string') return { prompt: input, executed: [], running: null, tools };
   const items = input.map((item) => itemSchema.safeParse(item)).flatMap((item) => (item.success ? [item.data] : []));
-  const at = items.findLastIndex((item) => item.role === 'user' && isTyped(textOf(item.content)));
+  const at = items.findLastIndex((item) => item.role === 'user' && textOf(item.content) !== '');
   if (at === -1) return null;
   return { prompt: textOf(items[at]!.content), ...readCommands(items.slice(at + 1)), tools };
 }
 
 /** Agents add context of their own in the user's name. */
-function isTyped(text: string): boolean {
-  return text !== '' && !/^(<\w|# AGENTS\.md instructions)/.test(text);
+function isAgentContext(text: string): boolean {
+  return /^(<\w|# AGENTS\.md instructions)/.test(text);
 }
 
 function readCommands(items: Item[]): Pick<Conversation, 'executed' | 'running'> {
   const executed: ExecutedCommand[] = [];
-  let running: number | null = null;
+  let running: Conversation['running'] = null;
   for (const item of items) {
     if (item.type === 'function_call' || item.type === 'local_shell_call') {
       const command = commandOf(item);
@@ -58,7 +58,7 @@ function readCommands(items: Item[]): Pick<Conversation, 'executed' | 'running'>
       if (!last) continue;
       const read = readOutput(outputText(item.output));
       last.result = { exitCode: read.exitCode, output: last.result.output + read.output };
-      running = read.running;
+      running = read.session === null ? null : { session: read.session, waits: (running?.waits ?? -1) + 1 };
     }
   }
   return { executed, running };
@@ -75,9 +75,9 @@ function commandOf(item: Item): string | null {
 }
 
 /** Exit code and text of a tool's output: JSON with metadata, or Codex's plain headers above `Output:`. */
-export function readOutput(raw: string): CommandResult & { running: number | null } {
+export function readOutput(raw: string): CommandResult & { session: number | null } {
   const json = z.object({ output: z.string(), metadata: z.object({ exit_code: z.number() }) }).safeParse(parseJson(raw));
-  if (json.success) return { exitCode: json.data.metadata.exit_code, output: clean(json.data.output), running: null };
+  if (json.success) return { exitCode: json.data.metadata.exit_code, output: clean(json.data.output), session: null };
   const body = /^Output:\n?/m.exec(raw);
   const head = body ? raw.slice(0, body.index) : raw;
   const exit = /^(?:Process exited with code|Exit code:) (-?\d+)/m.exec(head);
@@ -85,7 +85,7 @@ export function readOutput(raw: string): CommandResult & { running: number | nul
   return {
     exitCode: exit ? Number(exit[1]) : null,
     output: clean(body ? raw.slice(body.index + body[0].length) : raw),
-    running: session && !exit ? Number(session[1]) : null,
+    session: session && !exit ? Number(session[1]) : null,
   };
 }
 
@@ -97,9 +97,10 @@ function clean(text: string): string {
 
 function textOf(content: Item['content']): string {
   if (typeof content === 'string') return content.trim();
-  const parts = (content ?? []).map((part) => textPart.safeParse(part)).flatMap((part) => (part.success ? [part.data.text] : []));
-  // The last part: agents put their own context into the ones before it.
-  return (parts.at(-1) ?? '').trim();
+  const parts = (content ?? [])
+    .map((part) => textPart.safeParse(part))
+    .flatMap((part) => (part.success ? [part.data.text.trim()] : []));
+  return parts.filter((part) => !isAgentContext(part)).join('\n\n');
 }
 
 function outputText(output: unknown): string {

@@ -8,13 +8,19 @@ import { shellCall, type ToolCall, waitCall } from './tools.ts';
 /** Marks everything it says, wherever that is shown. */
 export const DEMO_MARK = '[scripted demo model]';
 
+/** Of half a minute each. */
+const WAITS_MAX = 40;
+
 export type DemoReply = { text: string | null; call: ToolCall | null };
 
 /** What the scripted model answers to a Responses API request: a pure function of the conversation in it. */
 export function decideReply(request: unknown): DemoReply {
   const conversation = readConversation(request);
   if (!conversation) return say('I see no message to act on.');
-  if (conversation.running !== null) return { text: null, call: waitCall(conversation.running) };
+  if (conversation.running) {
+    if (conversation.running.waits >= WAITS_MAX) return say('The command does not come to an end, so I stop here.');
+    return { text: null, call: waitCall(conversation.running.session) };
+  }
   const action = nextAction(scriptFor(conversation.prompt), conversation.executed);
   if (action.kind === 'end') return say(action.say);
   const call = shellCall(conversation.tools, action.command);
@@ -22,7 +28,9 @@ export function decideReply(request: unknown): DemoReply {
 }
 
 /** Picked by the first line of the messages Warren writes (server/checks/failure-message.ts, server/changes/review-message.ts). */
-function scriptFor(prompt: string): Script {
+function scriptFor(text: string): Script {
+  // An agent that lost its memory is told what went before; see worker/sessions/prompt-text.ts.
+  const prompt = text.split('The next message:\n\n').at(-1) ?? text;
   if (/^Checks? failed\b/.test(prompt)) return repairCheck(prompt);
   if (/^Review comment on /.test(prompt)) return answerReview(prompt);
   return workOnTask(prompt);
