@@ -29,6 +29,8 @@ export class FakeAgent {
   /** Every line written to an agent's stdin, as parsed. */
   readonly received: ReceivedFrame[] = [];
   loadSession = true;
+  /** False: it starts and never says a word. */
+  answers = true;
   onPrompt: (turn: FakeTurn, guest: FakeGuest) => void = (turn) => {
     turn.say('Done.');
     turn.end();
@@ -93,6 +95,7 @@ export class FakeAgent {
 
   private react(guest: FakeGuest, state: AgentState, frame: ReceivedFrame) {
     const reply = (result: unknown) => this.write(guest, { jsonrpc: '2.0', id: frame.id, result });
+    if (!this.answers) return;
     switch (frame.method) {
       case 'initialize':
         return reply({

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { newId } from '../../server/ids.ts';
+import { openTestDatabase } from '../../server/testing/database.ts';
+import { aSession, jobsOf } from '../../server/testing/fixtures.ts';
+import { insertMachine } from '../machines/open-machine.ts';
+import { workerRig } from '../testing/rig.ts';
+import { reap } from './reap.ts';
+
+const test = openTestDatabase();
+const { rig, aWorker, inOrg, read, events } = workerRig(test);
+const LATER = { now: () => new Date(Date.now() + 5 * 60_000) };
+const NO_EGRESS = { services: [], allow: [] };
+const SIZE = { memoryMiB: 512, vcpus: 1, diskGiB: 4, hostname: 'warren' };
+
+const hostId = 'hst_fakefakefake';
+const boot = (machineId: string) =>
+  rig.fake.create(machineId, { lease: 1, source: { kind: 'image' }, egress: NO_EGRESS, ...SIZE });
+
+/** A sweep as it would be in five minutes, when nothing is young any more. */
+const sweepLater = () => reap({ ...aWorker().deps, clock: LATER });
+
+describe('the sweep', () => {
+  it('settles a session that is stuck, says so, and has it driven', async () => {
+    const session = await aSession(test.db, rig.org, {
+      state: 'resuming',
+      deadlineAt: new Date(Date.now() - 1000),
+      snapshotId: newId('snapshot'),
+    });
+    await sweepLater();
+    expect((await read(session)).state).toBe('suspended');
+    expect(await events(session)).toContainEqual(expect.objectContaining({ kind: 'error', title: 'The session got stuck' }));
+  });
+
+  it('leaves a session alone that is within its time', async () => {
+    const session = await aSession(test.db, rig.org, { state: 'resuming', deadlineAt: new Date(Date.now() + 3_600_000) });
+    await sweepLater();
+    expect((await read(session)).state).toBe('resuming');
+  });
+
+  it('gives a running session without a driver one, once', async () => {
+    const session = await aSession(test.db, rig.org, { state: 'running' });
+    await sweepLater();
+    await sweepLater();
+    expect(await jobsOf(test.systemDb, session.id)).toMatchObject([{ name: 'drive-session', state: 'created' }]);
+  });
+
+  it('removes a machine that no row speaks of, and one whose session has another', async () => {
+    const session = await aSession(test.db, rig.org, { state: 'suspended' });
+    const owner = { sessionId: session.id, branch: session.branch };
+    const old = await inOrg((tx) => insertMachine(tx, { orgId: rig.org.orgId, hostId, lease: 1, purpose: 'session', owner }));
+    boot(old.id);
+    boot(newId('machine'));
+    await sweepLater();
+    expect(rig.fake.machines.size).toBe(0);
+    expect(await inOrg((tx) => tx.machine.findUnique({ where: { id: old.id } }))).toMatchObject({ endedHow: 'deleted' });
+  });
+
+  it('leaves young machines and those in use alone', async () => {
+    const session = await aSession(test.db, rig.org, { state: 'running' });
+    const owner = { sessionId: session.id, branch: session.branch };
+    const used = await inOrg((tx) => insertMachine(tx, { orgId: rig.org.orgId, hostId, lease: 1, purpose: 'session', owner }));
+    await inOrg((tx) => tx.session.update({ where: { id: session.id }, data: { machineId: used.id } }));
+    boot(used.id);
+    await sweepLater();
+    boot(newId('machine'));
+    await reap(aWorker().deps);
+    expect(rig.fake.machines.size).toBe(2);
+  });
+
+  it('removes snapshots nobody needs and keeps the one to wake from', async () => {
+    const kept = newId('snapshot');
+    const session = await aSession(test.db, rig.org, { state: 'suspended', snapshotId: kept });
+    for (const snapshotId of [kept, newId('snapshot'), newId('snapshot')]) {
+      const machineId = newId('machine');
+      boot(machineId);
+      const { snapshot } = rig.fake.suspend(machineId, { lease: 1, snapshotId });
+      // The last one has no row at all.
+      if (rig.fake.snapshots.size === 3) continue;
+      await inOrg((tx) =>
+        tx.snapshot.create({
+          data: {
+            id: snapshotId,
+            orgId: rig.org.orgId,
+            hostId,
+            machineId,
+            sessionId: session.id,
+            manifest: snapshot.manifest,
+            storedBytes: 1n,
+            releasedMs: 1,
+          },
+        }),
+      );
+    }
+    await sweepLater();
+    expect([...rig.fake.snapshots.keys()]).toEqual([kept]);
+  });
+
+  it('ends a check whose job is gone', async () => {
+    const id = newId('check');
+    await inOrg((tx) =>
+      tx.check.create({
+        data: {
+          id,
+          orgId: rig.org.orgId,
+          repositoryId: rig.repository.id,
+          commitSha: 'a'.repeat(40),
+          name: 'test',
+          command: 'npm test',
+          state: 'running',
+        },
+      }),
+    );
+    await sweepLater();
+    expect((await inOrg((tx) => tx.check.findUniqueOrThrow({ where: { id } }))).state).toBe('errored');
+  });
+});
