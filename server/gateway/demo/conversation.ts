@@ -48,7 +48,8 @@ function isAgentContext(text: string): boolean {
 
 function readCommands(items: Item[]): Pick<Conversation, 'executed' | 'running'> {
   const executed: ExecutedCommand[] = [];
-  let running: Conversation['running'] = null;
+  let session: number | null = null;
+  let waits = 0;
   for (const item of items) {
     if (item.type === 'function_call' || item.type === 'local_shell_call') {
       const command = commandOf(item);
@@ -58,10 +59,11 @@ function readCommands(items: Item[]): Pick<Conversation, 'executed' | 'running'>
       if (!last) continue;
       const read = readOutput(outputText(item.output));
       last.result = { exitCode: read.exitCode, output: last.result.output + read.output };
-      running = read.session === null ? null : { session: read.session, waits: (running?.waits ?? -1) + 1 };
+      session = read.session;
+      waits = session === null ? 0 : waits + 1;
     }
   }
-  return { executed, running };
+  return { executed, running: session === null ? null : { session, waits } };
 }
 
 /** Null for a call that goes on with an earlier command, such as `write_stdin`. */
