@@ -67,6 +67,10 @@ export function forward(req: IncomingMessage, res: ServerResponse, upstream: Ups
     outgoing.destroy();
     finish('allow', upstream.reason, res.headersSent ? res.statusCode : null);
   });
+  if (Number(req.headers['content-length'] ?? 0) > REQUEST_BYTES_MAX) {
+    fail(new TooLargeError(`the request announces more than ${REQUEST_BYTES_MAX} bytes`));
+    return;
+  }
   pipeline(req, up, outgoing, (error) => {
     if (error instanceof TooLargeError) fail(error);
   });

@@ -48,7 +48,7 @@ export class EgressProxy {
   accept(stream: Duplex): void {
     stream.on('error', () => stream.destroy());
     if (this.#streams.size >= CONNECTIONS_MAX) {
-      stream.end(rawResponse(refusal('too_many', 'any host', 0)));
+      endWith(stream, rawResponse(refusal('too_many', 'any host', 0)));
       return;
     }
     this.#streams.add(stream);
@@ -131,7 +131,7 @@ export class EgressProxy {
     const exchange = this.#begin({ method: 'CONNECT', host: shown, port, path: null });
     const refuse = (reason: RefusalReason, detail?: string) => {
       const answer = refusal(reason, shown, port, detail);
-      socket.end(rawResponse(answer));
+      endWith(socket, rawResponse(answer));
       exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, answer.status);
     };
     const request: EgressRequest = { kind: 'connect', method: 'CONNECT', host: authority?.host ?? null, port };
@@ -165,6 +165,11 @@ function toTarget(authority: string, rest: string): Target | null {
 function nameOf(host: EgressRequest['host']): string | null {
   if (!host) return null;
   return host.kind === 'name' ? host.name : host.address;
+}
+
+/** Says the last words and lets go, also of a peer that would keep its half open. */
+function endWith(stream: Duplex, text: string): void {
+  stream.end(text, () => stream.destroy());
 }
 
 function rawResponse({ status, body }: { status: number; body: string }): string {

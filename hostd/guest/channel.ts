@@ -10,8 +10,12 @@ import { connectSsh, GUEST_LOGIN, type SshLogin } from './ssh.ts';
 const HANDSHAKE_DEADLINE_MS = 30_000;
 /** A banner that was carried over a suspend is right or wrong at once. */
 const CARRIED_DEADLINE_MS = 10_000;
-/** A running guest whose sshd has said nothing for this long still serves a connection that is gone. */
-const NUDGE_AFTER_MS = 3_000;
+/**
+ * A running guest whose sshd has said nothing for this long still serves a connection that is gone. Longer each time: a nudge
+ * that reaches an sshd which was only slow to start makes it start over.
+ */
+const NUDGE_AFTER_MS = 1_000;
+const NUDGE_FACTOR = 4;
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 5_000] as const;
 export const PROXY_PORT = 3128;
 
@@ -150,11 +154,18 @@ export class GuestChannel {
   }
 
   async #awaitBanner(port: GuestPort): Promise<Buffer> {
-    const nudging = this.#nudge ? setInterval(() => port.nudge(), NUDGE_AFTER_MS) : undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const nudgeAfter = (ms: number) => {
+      timer = setTimeout(() => {
+        port.nudge();
+        nudgeAfter(ms * NUDGE_FACTOR);
+      }, ms);
+    };
+    if (this.#nudge) nudgeAfter(NUDGE_AFTER_MS);
     try {
       return await port.awaitBanner(this.#ended.signal);
     } finally {
-      clearInterval(nudging);
+      clearTimeout(timer);
     }
   }
 

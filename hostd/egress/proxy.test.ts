@@ -1,0 +1,354 @@
+import { once } from 'node:events';
+import http, { type IncomingMessage, type RequestListener } from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { Duplex, duplexPair } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createDial } from './dial.ts';
+import { EgressProxy } from './proxy.ts';
+
+/** Where the made-up names of these tests lead, and what counts as private among them. */
+const NAMES: Record<string, string[]> = {
+  'public.test': ['127.0.0.1'],
+  'rebound.test': ['10.0.0.1', '169.254.169.254'],
+  'mixed.test': ['10.0.0.1', '127.0.0.1'],
+};
+const dial = createDial({
+  resolve: async (host) => {
+    const addresses = NAMES[host];
+    if (!addresses) throw new Error('ENOTFOUND');
+    return addresses;
+  },
+  isForbidden: (address) => address !== '127.0.0.1',
+});
+
+describe('EgressProxy', () => {
+  const closers: (() => void)[] = [];
+  let proxy: EgressProxy;
+
+  beforeEach(() => {
+    proxy = new EgressProxy({ dial, own: [] });
+    closers.push(() => proxy.close());
+  });
+  afterEach(() => {
+    for (const close of closers.splice(0)) close();
+  });
+
+  async function listen(handler: RequestListener): Promise<number> {
+    const server = http.createServer(handler).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    closers.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return (server.address() as AddressInfo).port;
+  }
+
+  /** The machine's end of one connection: a stream without an address, as an SSH channel is. */
+  function connection(): Duplex {
+    const [guest, host] = duplexPair();
+    guest.once('close', () => host.destroy());
+    host.once('close', () => guest.push(null));
+    proxy.accept(host);
+    return guest;
+  }
+
+  async function send(
+    options: http.RequestOptions,
+    body: string | Buffer | Duplex = '',
+  ): Promise<{ res: IncomingMessage; text: string }> {
+    const req = http.request({ ...options, createConnection: () => connection() });
+    if (body instanceof Duplex) body.pipe(req);
+    else req.end(body);
+    const [res] = (await once(req, 'response')) as [IncomingMessage];
+    let text = '';
+    for await (const chunk of res) text += chunk;
+    return { res, text };
+  }
+
+  /** Raw bytes in, raw bytes out until the proxy closes. */
+  async function raw(text: string): Promise<string> {
+    const stream = connection();
+    stream.write(text);
+    let answer = '';
+    for await (const chunk of stream) answer += chunk;
+    return answer;
+  }
+
+  const allowService = (port: number, headers: Record<string, string> = {}, path = '') =>
+    proxy.setPolicy({
+      services: [{ host: 'svc.warren.internal', upstream: `http://127.0.0.1:${port}${path}`, headers }],
+      allow: [],
+    });
+  const allow = (host: string, port: number) => proxy.setPolicy({ services: [], allow: [{ host, ports: [port] }] });
+
+  describe('services', () => {
+    it('replaces what the guest claims to be, and strips what is for the proxy alone', async () => {
+      let seen: IncomingMessage | undefined;
+      const port = await listen((req, res) => {
+        seen = req;
+        res.end('ok');
+      });
+      allowService(port, { Authorization: 'Bearer secret' }, '/git');
+      const headers = {
+        authorization: 'Basic guest',
+        cookie: 'a=b',
+        'proxy-authorization': 'Basic x',
+        connection: 'x-private',
+        'x-private': '1',
+        'x-forwarded-for': '1.2.3.4',
+        'x-warren-machine': 'other',
+        accept: 'text/x',
+        host: 'evil.test',
+      };
+      const { res, text } = await send({ path: 'http://SVC.warren.internal/a/b.git?x=1', headers });
+      expect([res.statusCode, text]).toEqual([200, 'ok']);
+      expect(seen?.url).toBe('/git/a/b.git?x=1');
+      expect(seen?.headers).toEqual({
+        authorization: 'Bearer secret',
+        accept: 'text/x',
+        host: `127.0.0.1:${port}`,
+        connection: 'keep-alive',
+      });
+      expect(proxy.log(0)).toEqual([
+        expect.objectContaining({
+          seq: 1,
+          decision: 'allow',
+          reason: 'service',
+          host: 'svc.warren.internal',
+          path: '/a/b.git',
+          status: 200,
+          bytesDown: 2,
+        }),
+      ]);
+      expect(JSON.stringify(proxy.log(0))).not.toContain('secret');
+    });
+
+    it.each([
+      ['http://svc.warren.internal/../models/x', '/git/models/x'],
+      ['http://svc.warren.internal/a/%2e%2e/%2E%2e/x', '/git/x'],
+      ['http://svc.warren.internal/..\\..\\x', '/git/x'],
+      ['http://svc.warren.internal', '/git/'],
+      ['http://svc.warren.internal?q=1', '/git/?q=1'],
+      ['http://svc.warren.internal//evil.test/x', '/git//evil.test/x'],
+    ])('keeps %s below the path of its upstream', async (line, expected) => {
+      let seen = '';
+      const port = await listen((req, res) => {
+        seen = req.url ?? '';
+        res.end();
+      });
+      allowService(port, {}, '/git');
+      await send({ path: line });
+      expect(seen).toBe(expected);
+    });
+
+    it('hands on each event as it comes', async () => {
+      let next: () => void = () => {};
+      const port = await listen((_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        res.write('data: 1\n\n');
+        next = () => res.end('data: 2\n\n');
+      });
+      allowService(port);
+      const req = http.get({ path: 'http://svc.warren.internal/', createConnection: () => connection() });
+      const [res] = (await once(req, 'response')) as [IncomingMessage];
+      const events = res[Symbol.asyncIterator]();
+      expect(String((await events.next()).value)).toBe('data: 1\n\n');
+      expect(proxy.connections).toBe(1);
+      next();
+      expect(String((await events.next()).value)).toBe('data: 2\n\n');
+      expect((await events.next()).done).toBe(true);
+      await vi.waitFor(() => expect(proxy.connections).toBe(0));
+    });
+
+    it('streams a large body both ways', async () => {
+      const port = await listen((req, res) => void req.pipe(res));
+      allowService(port);
+      const body = Buffer.alloc(5_000_000, 'abc');
+      const { text } = await send({ path: 'http://svc.warren.internal/', method: 'POST' }, body);
+      expect(text.length).toBe(body.length);
+      expect(proxy.log(0)[0]).toMatchObject({ bytesUp: body.length, bytesDown: body.length });
+    });
+
+    it('refuses a body beyond the cap before it is sent', async () => {
+      allowService(await listen((req) => void req.resume()));
+      const req = http.request({
+        path: 'http://svc.warren.internal/',
+        method: 'POST',
+        headers: { 'content-length': 600 * 1024 * 1024 },
+        createConnection: () => connection(),
+      });
+      req.on('error', () => {});
+      req.flushHeaders();
+      const [res] = (await once(req, 'response')) as [IncomingMessage];
+      expect(res.statusCode).toBe(413);
+      expect(proxy.log(0)[0]).toMatchObject({ decision: 'deny', reason: 'too_large' });
+      req.destroy();
+    });
+
+    it('ends the upstream request when the machine hangs up', async () => {
+      const upstreamClosed = Promise.withResolvers<void>();
+      const port = await listen((_req, res) => {
+        res.once('close', () => upstreamClosed.resolve());
+        res.write('x');
+      });
+      allowService(port);
+      const stream = connection();
+      stream.write('GET http://svc.warren.internal/ HTTP/1.1\r\nhost: x\r\n\r\n');
+      await once(stream, 'data');
+      stream.destroy();
+      await upstreamClosed.promise;
+      await vi.waitFor(() => expect(proxy.connections).toBe(0));
+    });
+
+    it('says 502 when the upstream is down, and cuts a response that broke half-way', async () => {
+      allowService(1);
+      expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(502);
+      allowService(
+        await listen((_req, res) => {
+          res.writeHead(200, { 'content-length': 10 });
+          res.write('12345');
+          setImmediate(() => res.destroy());
+        }),
+      );
+      await expect(send({ path: 'http://svc.warren.internal/' })).rejects.toThrow(/aborted|hang up/);
+    });
+
+    it('serves a client that tunnels plain HTTP, still deciding each request', async () => {
+      const port = await listen((req, res) => res.end(`${req.headers.authorization} ${req.url}`));
+      allowService(port, { authorization: 'Bearer secret' });
+      const stream = connection();
+      stream.write('CONNECT svc.warren.internal:80 HTTP/1.1\r\nhost: svc.warren.internal:80\r\n\r\n');
+      expect(String((await once(stream, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+      const req = http.get({ path: '/inside', headers: { host: 'evil.test' }, createConnection: () => stream });
+      const [res] = (await once(req, 'response')) as [IncomingMessage];
+      expect(String((await once(res, 'data'))[0])).toBe('Bearer secret /inside');
+    });
+  });
+
+  describe('allow-listed hosts', () => {
+    it('forwards plain HTTP with the name that was decided as host', async () => {
+      const port = await listen((req, res) => res.end(`${req.headers.host} ${req.url} ${req.headers.authorization}`));
+      allow('public.test', port);
+      const headers = { host: 'other.test', authorization: 'mine' };
+      const { text } = await send({ path: `http://Public.test.:${port}/x?y`, headers });
+      expect(text).toBe(`public.test:${port} /x?y mine`);
+    });
+
+    it('tunnels bytes both ways', async () => {
+      const server = net.createServer((socket) => void socket.pipe(socket)).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      closers.push(() => server.close());
+      const { port } = server.address() as AddressInfo;
+      allow('public.test', port);
+      const stream = connection();
+      stream.write(`CONNECT public.test:${port} HTTP/1.1\r\nhost: x\r\n\r\nearly`);
+      let seen = '';
+      stream.on('data', (chunk) => {
+        seen += chunk;
+      });
+      await vi.waitFor(() => expect(seen).toMatch(/^HTTP\/1\.1 200 .*\r\n\r\nearly$/s));
+      stream.end(' late');
+      await once(stream, 'end');
+      expect(seen).toMatch(/early late$/);
+      await vi.waitFor(() =>
+        expect(proxy.log(0)[0]).toMatchObject({ method: 'CONNECT', reason: 'rule', bytesUp: 10, bytesDown: 10 }),
+      );
+    });
+
+    it('dials only the public addresses of a name', async () => {
+      const port = await listen((_req, res) => res.end('public'));
+      allow('mixed.test', port);
+      expect((await send({ path: `http://mixed.test:${port}/` })).text).toBe('public');
+    });
+
+    it('refuses a name that leads inside', async () => {
+      allow('rebound.test', 80);
+      const { res, text } = await send({ path: 'http://rebound.test/' });
+      expect([res.statusCode, text]).toEqual([403, expect.stringContaining('private address')]);
+      expect(await raw('CONNECT rebound.test:80 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 403 /);
+      expect(proxy.log(0).map(({ decision, reason }) => [decision, reason])).toEqual([
+        ['deny', 'private_address'],
+        ['deny', 'private_address'],
+      ]);
+    });
+
+    it('says 502 for a name that does not resolve', async () => {
+      allow('nowhere.test', 443);
+      expect(await raw('CONNECT nowhere.test:443 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 502 .*ENOTFOUND/s);
+    });
+  });
+
+  describe('denials', () => {
+    it('names the host and says how to allow it', async () => {
+      const { res, text } = await send({ path: 'http://evil.test/secret?token=1' });
+      expect(res.statusCode).toBe(403);
+      expect(text).toContain('evil.test:80');
+      expect(text).toContain('An admin of the organization can allow it');
+      expect(proxy.log(0)).toEqual([
+        expect.objectContaining({ decision: 'deny', reason: 'not_listed', path: '/secret', status: 403 }),
+      ]);
+    });
+
+    it.each([
+      ['CONNECT 127.0.0.1:443 HTTP/1.1\r\nhost: x\r\n\r\n', 403],
+      ['CONNECT evil.test HTTP/1.1\r\nhost: x\r\n\r\n', 403],
+      ['GET http://user@evil.test/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 403],
+      ['GET http://evil%00.test/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 403],
+      ['GET https://evil.test/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 400],
+      ['GET / HTTP/1.1\r\nhost: svc.warren.internal\r\nconnection: close\r\n\r\n', 400],
+      ['GET ftp://evil.test/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 400],
+    ])('%j gets %i', async (text, status) => {
+      expect(await raw(text)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    });
+
+    it.each([
+      '\0\0\0\0',
+      'GET',
+      'GET / HTTP/9.9\r\n\r\n',
+      `GET /${'x'.repeat(100_000)} HTTP/1.1\r\n\r\n`,
+      'POST http://a/ HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n',
+    ])('closes on what is not a request (%#)', async (text) => {
+      const stream = connection();
+      stream.on('error', () => {});
+      stream.end(text);
+      stream.resume();
+      await once(stream, 'close');
+    });
+
+    it('denies a websocket', async () => {
+      allow('public.test', 80);
+      const text = 'GET http://public.test/ HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+      expect(await raw(text)).toMatch(/^HTTP\/1\.1 403 .*WebSocket/s);
+    });
+
+    it('denies everything before a policy is set and after the machine is gone', async () => {
+      expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(403);
+      proxy.close();
+      expect(await raw('CONNECT public.test:443 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 403 /);
+    });
+
+    it('caps the connections of one machine', async () => {
+      const open = Array.from({ length: 256 }, () => connection());
+      expect(await raw('')).toMatch(/^HTTP\/1\.1 503 /);
+      for (const stream of open) stream.destroy();
+      await vi.waitFor(async () => {
+        expect((await send({ path: 'http://evil.test/' })).res.statusCode).toBe(403);
+      });
+    });
+
+    it('keeps the last thousand decisions', async () => {
+      for (let n = 0; n < 1_005; n += 1) await raw('CONNECT evil.test:443 HTTP/1.1\r\nhost: x\r\n\r\n');
+      const entries = proxy.log(0);
+      expect([entries.length, entries[0]?.seq, entries.at(-1)?.seq]).toEqual([1_000, 6, 1_005]);
+      expect(proxy.log(1_003).map(({ seq }) => seq)).toEqual([1_004, 1_005]);
+    });
+  });
+
+  it('puts a new policy in force at once', async () => {
+    const port = await listen((_req, res) => res.end('ok'));
+    allowService(port);
+    expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(200);
+    proxy.setPolicy({ services: [], allow: [] });
+    expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(403);
+  });
+});
