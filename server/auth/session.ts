@@ -8,6 +8,9 @@ export type SignedInUser = { id: string; email: string; name: string };
 
 const COOKIE_NAME = 'next-auth.session-token';
 
+// Ours are base64url, next-auth's are UUIDs: nothing that cookies escape.
+const TOKEN = /^[\w-]{1,200}$/;
+
 /** Browsers accept a cookie named `__Secure-` only over https. Same rule as next-auth's. */
 export function isSecureOrigin(warrenUrl: string): boolean {
   return warrenUrl.startsWith('https:');
@@ -38,7 +41,8 @@ export function readSessionToken(cookieHeader: string | null | undefined, warren
     .split(';')
     .map((part) => part.trim())
     .find((part) => part.startsWith(wanted));
-  return found ? decodeURIComponent(found.slice(wanted.length)) : null;
+  const token = found?.slice(wanted.length) ?? '';
+  return TOKEN.test(token) ? token : null;
 }
 
 /** Who holds this token; null when it is unknown, expired or was signed out. */
