@@ -18,7 +18,7 @@ const envSchema = z
     OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
     WARREN_MODEL: z.string().default('gpt-5.1-codex'),
     /** Sessions driven at once by this process; each waits most of the time. */
-    WARREN_SESSIONS_MAX: z.coerce.number().int().min(1).max(500).default(50),
+    WARREN_SESSIONS_MAX: z.coerce.number().int().min(1).max(500).default(20),
     /** A turn in which the agent says nothing for this long is cancelled. */
     WARREN_AGENT_SILENCE_MS: z.coerce
       .number()
