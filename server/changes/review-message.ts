@@ -21,7 +21,7 @@ export function reviewMessage(facts: ReviewFacts): string {
   const { authorName, body, path, line, lineText, around, now, earlier } = facts;
   const place = now ?? { path, line };
   return [
-    `Review comment on ${place.path}, line ${place.line}${now ? '' : ' (as of an older commit; that line has changed since)'}`,
+    `Review comment on ${place.path.replaceAll(/\s/g, ' ')}, line ${place.line}${now ? '' : ' (as of an older commit; that line has changed since)'}`,
     `The line:\n${indent(lineText)}`,
     around === '' ? null : `Around it:\n${indent(around)}`,
     earlier.length === 0

@@ -16,16 +16,11 @@ export function isBranchName(text: string): boolean {
   return text.split('/').every((part) => !part.startsWith('.') && !part.endsWith('.lock'));
 }
 
-/** A file's path inside a tree: relative, normal, without control characters; the empty path is the root. */
+/** A file's path inside a tree: relative and normal, as git has it; the empty path is the root. */
 export function isTreePath(path: string): boolean {
   if (path === '') return true;
-  if (path.length > 1000 || hasControlCharacter(path)) return false;
+  if (path.length > 1000 || path.includes('\0')) return false;
   return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
-}
-
-function hasControlCharacter(text: string): boolean {
-  for (const char of text) if (char.charCodeAt(0) < 32 || char.charCodeAt(0) === 127) return true;
-  return false;
 }
 
 /** The branch a session may push, and the only one. */
