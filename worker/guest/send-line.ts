@@ -11,21 +11,22 @@ import { runScript } from './run-script.ts';
  * What remains: the script being killed between the link and the write (a guest crash, which ends the agent too), or a
  * full FIFO that nobody reads; both show as a turn without an answer and end by the hang rule.
  */
-const SEND = `
+export const sendScript = ({ sent, stdin }: { sent: string; stdin: string }) => `
 set -eu
-dir=/run/warren/sent
-mkdir -p "$dir"
-cat > "$dir/$1.$$"
-if ln "$dir/$1.$$" "$dir/$1" 2>/dev/null; then
-  rm "$dir/$1.$$"
-  cat "$dir/$1" > ${GUEST.agentStdin}
-  : > "$dir/$1"
+mkdir -p ${sent}
+cat > "${sent}/$1.$$"
+if ln "${sent}/$1.$$" "${sent}/$1" 2>/dev/null; then
+  rm "${sent}/$1.$$"
+  cat "${sent}/$1" > ${stdin}
+  : > "${sent}/$1"
   echo written
 else
-  rm "$dir/$1.$$"
+  rm "${sent}/$1.$$"
   echo already
 fi
 `;
+
+const SEND = sendScript({ sent: '/run/warren/sent', stdin: GUEST.agentStdin });
 
 /** Writes one line to the agent's stdin, at most once per key for the life of this boot. */
 export async function sendLine(guest: Guest, key: string, line: string): Promise<'written' | 'already'> {

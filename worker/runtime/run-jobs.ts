@@ -62,6 +62,8 @@ async function startQueue<N extends JobName>(
     batchSize: 1,
     includeMetadata: true as const,
     pollingIntervalSeconds: 2,
+    // A job that waited behind another of its key is not announced when that one ends.
+    notifyPollingIntervalSeconds: 5,
     heartbeatRefreshSeconds: JOB_HEARTBEAT_SECONDS / 3,
   };
   await boss.work<JobPayload<N>, void, typeof options>(name, options, async ([job]: JobWithMetadata<JobPayload<N>>[]) => {

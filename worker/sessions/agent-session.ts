@@ -10,7 +10,7 @@ import {
 } from '../acp/frames.ts';
 import { agentProcessSchema, agentStderrTail, isSameProcess, restartAgent, sightAgent } from '../guest/agent-process.ts';
 import { deliverFrom, storeRequest } from './agent-requests.ts';
-import { type Driver, guestOf, inOrg, readSession, ShutdownError, StepError, SupersededError } from './driver.ts';
+import { type Driver, guestOf, inOrg, MovedError, readSession, ShutdownError, StepError } from './driver.ts';
 import { followAgent } from './follow-agent.ts';
 import type { AgentReply } from './store-lines.ts';
 
@@ -52,7 +52,7 @@ export async function askAgent<T>(
     case 'reply':
       return read(end.reply);
     case 'moved':
-      throw new SupersededError(`session ${session.id} moved on during ${what}`);
+      throw new MovedError(`session ${session.id} moved on during ${what}`);
     case 'shutdown':
       throw new ShutdownError('worker is shutting down');
     case 'machine_gone':

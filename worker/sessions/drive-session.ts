@@ -8,7 +8,7 @@ import { decideFailure } from '../../server/sessions/decisions.ts';
 import type { SessionState } from '../../server/sessions/states.ts';
 import type { WorkerDeps } from '../deps.ts';
 import { describeFailure, isRetryable } from './describe-failure.ts';
-import { addEvent, type Driver, pause, readSession, ShutdownError, SupersededError } from './driver.ts';
+import { addEvent, type Driver, MovedError, pause, readSession, ShutdownError, SupersededError } from './driver.ts';
 import { provision } from './provision.ts';
 import { resume } from './resume.ts';
 import { runTurns } from './run-turns.ts';
@@ -71,6 +71,7 @@ async function drive(driver: Driver): Promise<void> {
       failures = { version: -1, attempt: 0, since: 0, shown: false };
     } catch (error) {
       if (error instanceof SupersededError || error instanceof ShutdownError) throw error;
+      if (error instanceof MovedError) continue;
       const now = await readSession(driver);
       if (failures.version !== now.version) failures = { version: now.version, attempt: 0, since: Date.now(), shown: false };
       failures.attempt += 1;

@@ -24,6 +24,11 @@ export class SupersededError extends Error {
   override readonly name = 'SupersededError';
 }
 
+/** The session left the state this step was for: read it again and do what the new one needs. */
+export class MovedError extends Error {
+  override readonly name = 'MovedError';
+}
+
 /** The process is ending: stop where we are, another worker carries on from the database. */
 export class ShutdownError extends Error {
   override readonly name = 'ShutdownError';

@@ -4,7 +4,7 @@ import { requestTemplate } from '../../server/templates/request-template.ts';
 import { prepareBranch } from '../guest/prepare-workspace.ts';
 import { insertMachine, isMachineAlive, startMachine } from '../machines/open-machine.ts';
 import { openAgentSession } from './agent-session.ts';
-import { type Driver, inOrg, move, pause, readSession, StepError, SupersededError } from './driver.ts';
+import { type Driver, inOrg, MovedError, move, pause, readSession, StepError } from './driver.ts';
 
 /**
  * From a task to a machine in which the agent is ready for it. Each step looks at what is there first, so that another
@@ -83,7 +83,7 @@ async function awaitTemplate(driver: Driver, session: Session): Promise<Template
       throw new StepError('The template was replaced while it was waited for', id, 'Retry the session.');
     await show('Building the repository’s template', null, lastLine(template.log));
     await pause(driver, deps.patience.pollMs);
-    if ((await readSession(driver)).state !== session.state) throw new SupersededError(`session ${session.id} moved on`);
+    if ((await readSession(driver)).state !== session.state) throw new MovedError(`session ${session.id} moved on`);
   }
 
   async function show(label: string, ms: number | null, detail: string | null) {
@@ -116,7 +116,7 @@ async function placeMachine(driver: Driver, session: Session, template: Template
       where: { id: session.id, version: session.version },
       data: { machineId: machine.id, hostId, lease, agentSessionId: null, agentOffset: template.agentOffset },
     });
-    if (count === 0) throw new SupersededError(`session ${session.id} moved on`);
+    if (count === 0) throw new MovedError(`session ${session.id} moved on`);
     return machine;
   });
 }

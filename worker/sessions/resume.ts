@@ -3,7 +3,7 @@ import { type Machine, Prisma, type Session, type Snapshot } from '../../prisma/
 import { isHostError } from '../../server/hosts/host-error.ts';
 import { type AgentSighting, agentProcessSchema, isSameProcess, sightAgent } from '../guest/agent-process.ts';
 import { insertMachine, isMachineAlive, startMachine } from '../machines/open-machine.ts';
-import { type Driver, inOrg, move, StepError, SupersededError } from './driver.ts';
+import { type Driver, inOrg, MovedError, move, StepError } from './driver.ts';
 import { markResumed } from './settle-wakes.ts';
 
 /** The transition's reason when a snapshot's memory cannot be loaded: the next try starts from its disk. */
@@ -89,7 +89,7 @@ async function placeAgain(driver: Driver, session: Session, snapshot: Snapshot):
       where: { id: session.id, version: session.version },
       data: { machineId: inserted.id, hostId: snapshot.hostId, lease },
     });
-    if (count === 0) throw new SupersededError(`session ${session.id} moved on while it was being woken`);
+    if (count === 0) throw new MovedError(`session ${session.id} moved on while it was being woken`);
     return inserted;
   });
 }

@@ -1,6 +1,5 @@
 import type { Session } from '../../prisma/generated/client.ts';
-import { tryGit } from '../../server/forge/git.ts';
-import { repositoryDir } from '../../server/forge/layout.ts';
+import { deleteSessionBranch } from '../../server/forge/delete-branch.ts';
 import { dropOldSnapshots } from '../machines/drop-snapshots.ts';
 import { removeMachine } from '../machines/open-machine.ts';
 import { type Driver, inOrg, move } from './driver.ts';
@@ -29,6 +28,5 @@ export async function stop(driver: Driver, session: Session): Promise<void> {
 async function removeBranch(driver: Driver, session: Session): Promise<void> {
   const open = await inOrg(driver, (tx) => tx.change.count({ where: { sessionId: session.id, state: 'open' } }));
   if (open > 0) return;
-  const gitDir = repositoryDir(driver.deps.forgeDir, session.orgId, session.repositoryId);
-  await tryGit(['update-ref', '-d', `refs/heads/${session.branch}`], { gitDir });
+  await deleteSessionBranch(driver.deps.forgeDir, session);
 }
