@@ -1,7 +1,7 @@
-import type { Client, FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
+import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { FILE_BYTES_MAX, type FileEntry } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
-import { sftpCall, withSftp } from './sftp.ts';
+import { type SftpTarget, sftpCall, withSftp } from './sftp.ts';
 
 const ENTRIES_MAX = 10_000;
 const READ_BYTES = 32 * 1024;
@@ -11,8 +11,9 @@ const END_OF_FILE = 1;
  * One directory of the guest, sorted by name, at most ENTRIES_MAX entries. Links are shown as links and followed, when at all,
  * by the guest's own sshd: nothing the guest names is ever opened on the host. Rejects with `not_found` or `conflict`.
  */
-export function listFiles(client: Client, path: string): Promise<FileEntry[]> {
-  return withSftp(client, path, async (sftp) => {
+export function listFiles(target: SftpTarget): Promise<FileEntry[]> {
+  const { path } = target;
+  return withSftp(target, async (sftp) => {
     const stats = await sftpCall<Stats>((done) => sftp.stat(path, done));
     if (!stats.isDirectory()) throw new HostdError('conflict', { message: `${path} is not a directory`, phase: 'guest.sftp' });
     const handle = await sftpCall<Buffer>((done) => sftp.opendir(path, done));
@@ -60,8 +61,9 @@ function kindOf(attrs: Stats): FileEntry['kind'] {
 }
 
 /** A regular file of the guest. Rejects with `too_large` beyond FILE_BYTES_MAX, however small it claimed to be. */
-export function readFileInGuest(client: Client, path: string): Promise<Buffer> {
-  return withSftp(client, path, async (sftp) => {
+export function readFileInGuest(target: SftpTarget): Promise<Buffer> {
+  const { path } = target;
+  return withSftp(target, async (sftp) => {
     const stats = await sftpCall<Stats>((done) => sftp.stat(path, done));
     // Opening a FIFO would block the guest's SFTP server for ever.
     if (!stats.isFile()) throw new HostdError('conflict', { message: `${path} is not a regular file`, phase: 'guest.sftp' });

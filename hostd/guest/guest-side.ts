@@ -104,11 +104,11 @@ export class Guests implements GuestSide {
   }
 
   async files(machineId: string, path: string): Promise<FileEntry[]> {
-    return listFiles(await this.#client(machineId), path);
+    return listFiles({ client: await this.#client(machineId), path });
   }
 
   async readFile(machineId: string, path: string): Promise<Buffer> {
-    return readFileInGuest(await this.#client(machineId), path);
+    return readFileInGuest({ client: await this.#client(machineId), path });
   }
 
   /** See `openFollow`. */

@@ -1,7 +1,7 @@
 import type { Client, SFTPWrapper } from 'ssh2';
 import { HostdError } from '../errors.ts';
 
-const OPERATION_DEADLINE_MS = 20_000;
+const SFTP_DEADLINE_MS = 20_000;
 const STATUS = { noSuchFile: 2, permissionDenied: 3 } as const;
 
 /** One SFTP session per connection, opened on first use. */
@@ -25,11 +25,16 @@ function openSftp(client: Client): Promise<SFTPWrapper> {
   return opening;
 }
 
+export type SftpTarget = { client: Client; path: string; deadlineMs?: number };
+
 /**
  * Runs file operations over SFTP within one deadline. The guest may be hostile: when it does not answer, the session is dropped.
  * Rejects with `not_found`, `conflict` (wrong kind of file, no permission) or `guest_unreachable`.
  */
-export async function withSftp<T>(client: Client, path: string, work: (sftp: SFTPWrapper) => Promise<T>): Promise<T> {
+export async function withSftp<T>(
+  { client, path, deadlineMs = SFTP_DEADLINE_MS }: SftpTarget,
+  work: (sftp: SFTPWrapper) => Promise<T>,
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   let sftp: SFTPWrapper | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -37,7 +42,7 @@ export async function withSftp<T>(client: Client, path: string, work: (sftp: SFT
       sftp?.end();
       sessions.delete(client);
       reject(new HostdError('guest_unreachable', { message: `SFTP did not answer for ${path}`, phase: 'guest.sftp' }));
-    }, OPERATION_DEADLINE_MS);
+    }, deadlineMs);
   });
   try {
     return await Promise.race([

@@ -114,7 +114,7 @@ describe.skipIf(!hasSshd)('verbs over a real sshd (skipped only where openssh-se
       await mkdir(inDir('tree/sub'), { recursive: true });
       await writeFile(inDir('tree/a.txt'), 'abc');
       await symlink('/etc', inDir('tree/link'));
-      const entries = await listFiles(await client(), inDir('tree'));
+      const entries = await listFiles({ client: await client(), path: inDir('tree') });
       expect(entries.map(({ name, kind }) => [name, kind])).toEqual([
         ['a.txt', 'file'],
         ['link', 'symlink'],
@@ -124,21 +124,21 @@ describe.skipIf(!hasSshd)('verbs over a real sshd (skipped only where openssh-se
     });
 
     it('lists an empty directory, refuses a file and a path that does not exist', async () => {
-      expect(await listFiles(await client(), inDir('tree/sub'))).toEqual([]);
-      await expect(listFiles(await client(), inDir('tree/a.txt'))).rejects.toMatchObject({ code: 'conflict' });
-      await expect(listFiles(await client(), inDir('nowhere'))).rejects.toMatchObject({ code: 'not_found' });
+      expect(await listFiles({ client: await client(), path: inDir('tree/sub') })).toEqual([]);
+      await expect(listFiles({ client: await client(), path: inDir('tree/a.txt') })).rejects.toMatchObject({ code: 'conflict' });
+      await expect(listFiles({ client: await client(), path: inDir('nowhere') })).rejects.toMatchObject({ code: 'not_found' });
     });
 
     it('reads a file', async () => {
       const bytes = Buffer.alloc(100_000, 'abcdefg');
       await writeFile(inDir('bytes'), bytes);
-      expect(await readFileInGuest(await client(), inDir('bytes'))).toEqual(bytes);
+      expect(await readFileInGuest({ client: await client(), path: inDir('bytes') })).toEqual(bytes);
     });
 
     it('refuses what is too large, endless or would block', async () => {
       await writeFile(inDir('large'), Buffer.alloc(FILE_BYTES_MAX + 1));
       execFileSync('mkfifo', [inDir('fifo2')]);
-      const read = async (file: string) => readFileInGuest(await client(), file);
+      const read = async (file: string) => readFileInGuest({ client: await client(), path: file });
       await expect(read(inDir('large'))).rejects.toMatchObject({ code: 'too_large' });
       await expect(read('/dev/zero')).rejects.toMatchObject({ code: 'conflict' });
       await expect(read(inDir('fifo2'))).rejects.toMatchObject({ code: 'conflict' });
