@@ -131,20 +131,24 @@ describe('merging', () => {
   });
 });
 
-it('closing gives a change up, ends its session, and cannot be done twice', async () => {
-  const { change, session } = await aChange({ 'closed.txt': 'x' });
-  const close = () =>
-    inOrg((tx) =>
-      closeChange(tx, {
-        orgId: org.orgId,
-        repositoryId: repository.id,
-        number: change.number,
-        userId: org.ownerId,
-        now: new Date(),
-      }),
-    );
-  await close();
-  expect(await inOrg((tx) => tx.session.findUnique({ where: { id: session.id } }))).toMatchObject({ state: 'stopping' });
-  await expect(close()).rejects.toMatchObject({ code: 'conflict', publicMessage: 'This change has been closed.' });
-  await expect(mergeOf(change)).rejects.toMatchObject({ code: 'conflict' });
+describe('closing', () => {
+  const close = (number: number) =>
+    closeChange(forge, { orgId: org.orgId, repositoryId: repository.id, number, userId: org.ownerId });
+
+  it('gives a change up, ends its session, and cannot be done twice', async () => {
+    const { change, session } = await aChange({ 'closed.txt': 'x' });
+    await close(change.number);
+    expect(await inOrg((tx) => tx.session.findUnique({ where: { id: session.id } }))).toMatchObject({ state: 'stopping' });
+    // The session's driver removes the branch when the session has ended.
+    expect(await findCommit(gitDir, session.branch)).toBe(change.headSha);
+    await expect(close(change.number)).rejects.toMatchObject({ code: 'conflict', publicMessage: 'This change has been closed.' });
+    await expect(mergeOf(change)).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('removes the branch that an ended session left for its change', async () => {
+    const { change, session } = await aChange({ 'left.txt': 'x' });
+    await inOrg((tx) => tx.session.update({ where: { id: session.id }, data: { state: 'stopped' } }));
+    await close(change.number);
+    expect(await findCommit(gitDir, session.branch)).toBeNull();
+  });
 });

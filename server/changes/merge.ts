@@ -10,7 +10,7 @@ import { newId } from '../ids.ts';
 import { publishNotice } from '../realtime/publish.ts';
 import { findCommit } from '../repositories/bare-repository.ts';
 import { appendEvent } from '../sessions/append-event.ts';
-import { endSession } from './end-session.ts';
+import { dropLeftBranch, endSession } from './end-session.ts';
 import { decideMergeable, tryMerge } from './mergeable.ts';
 import { requireOpenChange } from './require-change.ts';
 
@@ -45,6 +45,7 @@ export async function merge(deps: MergeDeps, input: MergeInput): Promise<{ merge
       // Last, so that whatever fails before it leaves git as it was; a few milliseconds with the row held.
       await moveBranch(gitDir, repository.defaultBranch, made);
     });
+    await dropLeftBranch(deps, change);
     return { mergedSha: made.mergedSha };
   });
 }

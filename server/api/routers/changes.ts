@@ -120,16 +120,8 @@ export const changesRouter = router({
 
   close: orgProcedure('developer')
     .input(changeInput)
-    .mutation(({ ctx, input }) =>
-      ctx.withOrg(async (tx) => {
-        const { id: repositoryId } = await requireRepository(tx, input.repo);
-        await closeChange(tx, {
-          orgId: ctx.org.id,
-          repositoryId,
-          number: input.number,
-          userId: ctx.user.id,
-          now: ctx.services.clock.now(),
-        });
-      }),
-    ),
+    .mutation(async ({ ctx, input }) => {
+      const { id: repositoryId } = await ctx.withOrg((tx) => requireRepository(tx, input.repo));
+      await closeChange(ctx.services, { orgId: ctx.org.id, repositoryId, number: input.number, userId: ctx.user.id });
+    }),
 });
