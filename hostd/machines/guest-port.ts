@@ -10,7 +10,10 @@ import type { CreateMachine, EgressPolicy } from '../contract/machines.ts';
 /** Quick calls without a handshake, answered by qemu-guest-agent. Each call has its own deadline and rejects with `guest_unreachable`. */
 export interface GuestAgent {
   /** Runs a program in the guest as root and waits for it. Output is capped by the agent at 16 MiB; keep it small. */
-  exec(argv: string[], options?: { timeoutMs?: number; stdin?: string }): Promise<{ exitCode: number; stdout: string; stderr: string }>;
+  exec(
+    argv: string[],
+    options?: { timeoutMs?: number; stdin?: string },
+  ): Promise<{ exitCode: number; stdout: string; stderr: string }>;
   /** Reads a small file (at most 64 KiB) of the guest. */
   readFile(path: string, timeoutMs?: number): Promise<string>;
 }

@@ -25,7 +25,11 @@ export function isErrno(error: unknown, code: string): boolean {
 /** @returns the error to throw for a failed write: `disk_full` when that is the cause, else the error itself */
 export function asDiskError(error: unknown, phase: string): unknown {
   if (!isErrno(error, 'ENOSPC') && !isErrno(error, 'EDQUOT')) return error;
-  return new HostdError('disk_full', { message: 'the data directory is full: delete snapshots or give it more space', phase, cause: error });
+  return new HostdError('disk_full', {
+    message: 'the data directory is full: delete snapshots or give it more space',
+    phase,
+    cause: error,
+  });
 }
 
 /** Writes a file so that a reader, or a start after a crash, sees the old text or the new, never a part. Mode 0600. */
@@ -66,7 +70,8 @@ export async function cloneFile(from: string, to: string): Promise<void> {
     await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
     return;
   } catch (error) {
-    if (isErrno(error, 'ENOSPC') || isErrno(error, 'ENOENT') || isErrno(error, 'EEXIST')) throw asDiskError(error, 'storage.clone');
+    if (isErrno(error, 'ENOSPC') || isErrno(error, 'ENOENT') || isErrno(error, 'EEXIST'))
+      throw asDiskError(error, 'storage.clone');
     await rm(to, { force: true });
   }
   try {
@@ -74,7 +79,8 @@ export async function cloneFile(from: string, to: string): Promise<void> {
   } catch (error) {
     await rm(to, { force: true });
     // cp says only in words why it failed.
-    if ((await freeBytes(path.dirname(to))) < 64 * 1024 * 1024) throw asDiskError(Object.assign(new Error('cp'), { code: 'ENOSPC' }), 'storage.clone');
+    if ((await freeBytes(path.dirname(to))) < 64 * 1024 * 1024)
+      throw asDiskError(Object.assign(new Error('cp'), { code: 'ENOSPC' }), 'storage.clone');
     throw error;
   }
 }
@@ -100,7 +106,10 @@ export async function makePrivateDir(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const found = await stat(dir);
   if (found.uid !== process.getuid?.()) {
-    throw new HostdError('internal', { message: `${dir} belongs to another user (uid ${found.uid}): remove it`, phase: 'storage.prepare' });
+    throw new HostdError('internal', {
+      message: `${dir} belongs to another user (uid ${found.uid}): remove it`,
+      phase: 'storage.prepare',
+    });
   }
   if ((found.mode & 0o077) !== 0) {
     const handle = await open(dir, 'r');

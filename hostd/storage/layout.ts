@@ -78,7 +78,7 @@ function snapshotFiles(dir: string) {
 }
 
 export type SocketFiles = ReturnType<typeof socketFiles>;
-function socketFiles(dir: string) {
+export function socketFiles(dir: string) {
   return {
     dir,
     qmp: path.join(dir, 'qmp.sock'),

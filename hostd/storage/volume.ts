@@ -28,20 +28,28 @@ export async function prepareDataDir(layout: Layout): Promise<Volume> {
   await mkdir(path.dirname(layout.dataDir), { recursive: true });
   await makePrivateDir(layout.dataDir);
   const volume = await ensureReflink(layout);
-  await makePrivateDir(layout.dataDir);
-  await makePrivateDir(layout.runDir);
-  for (const dir of [layout.images, layout.machines, layout.snapshots, layout.leases, layout.trash]) await makePrivateDir(dir);
+  await makeDirs(layout);
   return volume;
+}
+
+/** The directories alone, on whatever file system is there. */
+export async function makeDirs(layout: Layout): Promise<void> {
+  const { dataDir, runDir, images, machines, snapshots, leases, trash } = layout;
+  for (const dir of [dataDir, runDir, images, machines, snapshots, leases, trash]) await makePrivateDir(dir);
 }
 
 async function ensureReflink(layout: Layout): Promise<Volume> {
   if (await canReflink(layout.dataDir)) return { reflink: true, detail: 'files are cloned in constant time' };
   if (process.getuid?.() !== 0) {
-    return { reflink: false, detail: 'the file system cannot share blocks and only root can mount one that can; files are copied' };
+    return {
+      reflink: false,
+      detail: 'the file system cannot share blocks and only root can mount one that can; files are copied',
+    };
   }
   try {
     await mountVolume(layout);
-    if (await canReflink(layout.dataDir)) return { reflink: true, detail: `XFS in ${layout.volumeFile} is mounted on the data directory` };
+    if (await canReflink(layout.dataDir))
+      return { reflink: true, detail: `XFS in ${layout.volumeFile} is mounted on the data directory` };
     return { reflink: false, detail: 'XFS was mounted and still cannot share blocks; files are copied' };
   } catch (error) {
     const why = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error);

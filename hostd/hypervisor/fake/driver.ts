@@ -73,6 +73,7 @@ export class FakeDriver implements Driver {
     await access(spec.diskPath).catch((cause) => {
       throw new HostdError('internal', { message: 'the disk cannot be opened', phase: 'fake.start', cause });
     });
+    await (await open(spec.memoryPath, 'a', 0o600)).close();
     return new FakeVm(this.#host.spawn(spec));
   }
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, describe } from 'vitest';
-import { vmTestHost, whyNoVms } from '../../machines/testing/vm-host.ts';
+import { openTestHost, whyNoVms } from '../../machines/testing/vm-host.ts';
 import { cloneFile } from '../../storage/files.ts';
 import type { VmSpec } from '../driver.ts';
 import { describeDriver } from '../driver-contract.ts';
@@ -11,7 +11,9 @@ const reason = await whyNoVms();
 
 describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
   describeDriver('qemu', async () => {
-    const { layout, platform, image } = await vmTestHost();
+    const { layout, driver, imageId } = await openTestHost();
+    const { platform } = driver;
+    const image = layout.image(imageId);
     const workDir = await mkdtemp(path.join(layout.dataDir, 'contract-'));
     afterAll(async () => {
       for (const dir of [workDir, path.join(layout.runDir, path.basename(workDir))])
@@ -33,6 +35,6 @@ describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${rea
       if (begin === 'boot') await cloneFile(image.disk, spec.diskPath);
       return spec;
     };
-    return { driver: new QemuDriver(platform), restarted: () => new QemuDriver(platform), specIn, workDir };
+    return { driver, restarted: () => new QemuDriver(platform), specIn, workDir };
   });
 });

@@ -1,0 +1,41 @@
+import { mkdir } from 'node:fs/promises';
+import type { Driver, Vm } from '../hypervisor/driver.ts';
+import type { Logger } from '../logger.ts';
+import type { Layout } from '../storage/layout.ts';
+import type { GuestMachine, GuestSide } from './guest-port.ts';
+import type { KeyedLock } from './keyed-lock.ts';
+import type { MachineRecord } from './record.ts';
+
+/** What the verbs share. `connected` holds open sockets, not truth: a restart fills it again from the disk and /proc. */
+export type MachineContext = {
+  layout: Layout;
+  driver: Driver;
+  guest: GuestSide;
+  log: Logger;
+  hostBootId: string;
+  /** Image that cold boots start from. */
+  imageId: string;
+  connected: Map<string, Vm>;
+  /** Serialises verbs on one machine, and the cloning of a snapshot with its removal. */
+  locks: KeyedLock;
+};
+
+/** The guest side's view of a machine as it is now. */
+export async function toGuestMachine(
+  ctx: MachineContext,
+  record: MachineRecord,
+  vm: Vm,
+  origin: GuestMachine['origin'],
+): Promise<GuestMachine> {
+  const files = ctx.layout.machine(record.machineId);
+  await mkdir(files.guest, { recursive: true, mode: 0o700 });
+  return {
+    machineId: record.machineId,
+    sshSocketPath: vm.sshSocketPath,
+    agent: vm.agent,
+    origin,
+    dir: files.guest,
+    carried: origin === 'resume' || origin === 'fork' ? record.carried : null,
+    egress: record.request.egress,
+  };
+}

@@ -1,0 +1,141 @@
+import { mkdir } from 'node:fs/promises';
+import type { CreateMachine, MachineView } from '../contract/machines.ts';
+import { HostdError } from '../errors.ts';
+import type { Vm } from '../hypervisor/driver.ts';
+import { asDiskError } from '../storage/files.ts';
+import { requireLease } from '../storage/leases.ts';
+import { discard } from '../storage/trash.ts';
+import { requireCapacity } from './capacity.ts';
+import { type MachineContext, toGuestMachine } from './context.ts';
+import { connect, endMachine } from './exit.ts';
+import { replaceIdentity, setHostname } from './identity.ts';
+import { cloneFiles, type Origin, resolveOrigin, toVmSpec } from './prepare.ts';
+import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord } from './record.ts';
+
+const BOOT_DEADLINE_MS = 180_000;
+const RESUME_DEADLINE_MS = 60_000;
+const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
+const IMAGE_HOSTNAME = 'warren';
+
+type Stamp = (step: string) => void;
+
+/**
+ * Makes the machine and waits until it answers over SSH. Repeating the call returns the machine that is there. When a step
+ * fails nothing is left of it.
+ */
+export async function createMachine(ctx: MachineContext, machineId: string, input: CreateMachine): Promise<MachineView> {
+  const requestedAt = performance.now();
+  const timingsMs: Record<string, number> = {};
+  const stamp: Stamp = (step) => {
+    timingsMs[step] = Math.round(performance.now() - requestedAt);
+  };
+  return ctx.locks.run(machineId, async () => {
+    await requireLease(ctx.layout, machineId, input.lease);
+    const existing = await readRecord(ctx.layout, machineId);
+    if (existing) return toMachineView(await takeOver(ctx, existing, input));
+    try {
+      const { record, origin } = await admit(ctx, machineId, input);
+      return toMachineView(await bringUp(ctx, record, origin, timingsMs, stamp));
+    } catch (error) {
+      await endMachine(ctx, machineId);
+      await discard(ctx.layout, ctx.layout.machine(machineId).dir);
+      throw asDiskError(error, 'machine.create');
+    }
+  });
+}
+
+async function takeOver(ctx: MachineContext, existing: MachineRecord, input: CreateMachine): Promise<MachineRecord> {
+  if (JSON.stringify(existing.request.source) !== JSON.stringify(input.source)) {
+    throw new HostdError('conflict', {
+      message: `machine ${existing.machineId} exists and was made from another source`,
+      phase: 'machine.create',
+    });
+  }
+  return input.lease > existing.lease ? writeRecord(ctx.layout, { ...existing, lease: input.lease }) : existing;
+}
+
+/** One at a time on this host, so that two requests cannot both be given the last memory. */
+function admit(ctx: MachineContext, machineId: string, input: CreateMachine): Promise<{ record: MachineRecord; origin: Origin }> {
+  return ctx.locks.run('admission', async () => {
+    const origin = await resolveOrigin(ctx, input);
+    const running = (await listRecords(ctx.layout)).filter((record) => record.phase !== 'exited');
+    await requireCapacity(
+      ctx.layout,
+      origin.memoryMiB,
+      running.reduce((sum, record) => sum + record.memoryMiB, 0),
+    );
+    await mkdir(ctx.layout.machine(machineId).vm.dir, { recursive: true, mode: 0o700 });
+    const record = await writeRecord(ctx.layout, {
+      schemaVersion: 1,
+      machineId,
+      lease: input.lease,
+      phase: 'starting',
+      request: input,
+      memoryMiB: origin.memoryMiB,
+      vcpus: origin.vcpus,
+      imageId: origin.imageId,
+      parentSnapshotId: origin.manifest?.snapshotId ?? null,
+      carried: origin.restores ? (origin.manifest?.carried ?? null) : null,
+      ...ctx.driver.platform,
+      process: null,
+      bootId: null,
+      createdAt: new Date().toISOString(),
+      timingsMs: {},
+      snapshotId: null,
+      exitReason: null,
+    });
+    return { record, origin };
+  });
+}
+
+async function bringUp(
+  ctx: MachineContext,
+  admitted: MachineRecord,
+  origin: Origin,
+  timingsMs: Record<string, number>,
+  stamp: Stamp,
+): Promise<MachineRecord> {
+  const { machineId, request } = admitted;
+  const snapshotId = origin.manifest?.snapshotId;
+  const clone = () => cloneFiles(ctx, request, origin, ctx.layout.machine(machineId).vm);
+  // The lock keeps the snapshot from being removed while it is read.
+  await (snapshotId === undefined ? clone() : ctx.locks.run(snapshotId, clone));
+  const vm = await ctx.driver.start(toVmSpec(ctx, machineId, origin));
+  stamp('qemu');
+  ctx.connected.set(machineId, vm);
+  const started = await writeRecord(ctx.layout, { ...admitted, process: vm.process });
+  const guestMachine = await toGuestMachine(ctx, started, vm, request.source.kind);
+  await ctx.guest.attach(guestMachine);
+  if (origin.restores && origin.manifest) {
+    const path = ctx.layout.snapshot(origin.manifest.snapshotId).deviceState;
+    await vm.load({ path, sha256: origin.manifest.deviceStateSha256 });
+    stamp('loaded');
+  }
+  await vm.run();
+  stamp('running');
+  await wakeGuest(vm, request, origin.restores);
+  const bootId = (await vm.agent.readFile(BOOT_ID_FILE)).trim();
+  requireSameBoot(origin, bootId);
+  stamp('guest');
+  await ctx.guest.ready(guestMachine);
+  stamp('ssh');
+  connect(ctx, machineId, vm);
+  ctx.log.info({ event: 'machine.running', machineId, source: request.source.kind, timingsMs }, 'a machine is up');
+  return writeRecord(ctx.layout, { ...started, phase: 'running', bootId, timingsMs });
+}
+
+/** In this order: the clock first, because programs of a woken guest run already; then what it must not share with its siblings. */
+async function wakeGuest(vm: Vm, request: CreateMachine, restored: boolean): Promise<void> {
+  await vm.agent.ping(restored ? RESUME_DEADLINE_MS : BOOT_DEADLINE_MS);
+  await vm.agent.setClock(Date.now());
+  if (request.source.kind === 'fork') await replaceIdentity(vm.agent, request.hostname);
+  if (request.source.kind === 'image' && request.hostname !== IMAGE_HOSTNAME) await setHostname(vm.agent, request.hostname);
+}
+
+function requireSameBoot(origin: Origin, bootId: string): void {
+  if (!origin.restores || !origin.manifest?.bootId || origin.manifest.bootId === bootId) return;
+  throw new HostdError('incompatible', {
+    message: `the guest restarted instead of going on: required boot id ${origin.manifest.bootId}, found ${bootId}; boot from the snapshot's disk instead`,
+    phase: 'guest.boot_id',
+  });
+}

@@ -1,0 +1,54 @@
+import { rm } from 'node:fs/promises';
+import type { Vm } from '../hypervisor/driver.ts';
+import { collectConsole } from './console.ts';
+import type { MachineContext } from './context.ts';
+import { type MachineRecord, readRecord, writeRecord } from './record.ts';
+
+/** From here on the machine counts as running, and its end, when nobody asked for it, is written down with the reason. */
+export function connect(ctx: MachineContext, machineId: string, vm: Vm): void {
+  ctx.connected.set(machineId, vm);
+  void vm.exited.then(({ reason }) =>
+    ctx.locks
+      .run(machineId, async () => {
+        // A verb that ended the machine has taken it out of the map first.
+        if (ctx.connected.get(machineId) !== vm) return;
+        const record = await readRecord(ctx.layout, machineId);
+        if (record) await markExited(ctx, record, vm, reason);
+      })
+      .catch((error) =>
+        ctx.log.error({ event: 'machine.exit_lost', machineId, err: error }, 'a machine ended and could not be marked'),
+      ),
+  );
+}
+
+/** Releases everything but the disk and the console of a machine whose guest or QEMU has ended. */
+export async function markExited(
+  ctx: MachineContext,
+  record: MachineRecord,
+  vm: Vm | null,
+  reason: string,
+): Promise<MachineRecord> {
+  const { machineId } = record;
+  const files = ctx.layout.machine(machineId);
+  ctx.connected.delete(machineId);
+  ctx.guest.gone(machineId);
+  if (vm) {
+    await collectConsole(vm, files).catch(() => undefined);
+    await vm.kill();
+  }
+  await rm(files.vm.memory, { force: true });
+  await rm(ctx.layout.sockets(machineId).dir, { recursive: true, force: true });
+  ctx.log.warn({ event: 'machine.exited', machineId, reason }, 'a machine ended by itself');
+  return writeRecord(ctx.layout, { ...record, phase: 'exited', exitReason: reason, snapshotId: null });
+}
+
+/** Ends a machine's process, also one that a hostd started and did not live to write down. */
+export async function endMachine(ctx: MachineContext, machineId: string): Promise<void> {
+  const socketDir = ctx.layout.sockets(machineId).dir;
+  const vm = ctx.connected.get(machineId);
+  ctx.connected.delete(machineId);
+  ctx.guest.gone(machineId);
+  if (vm) await vm.kill();
+  else await ctx.driver.killUnrecorded(socketDir);
+  await rm(socketDir, { recursive: true, force: true });
+}

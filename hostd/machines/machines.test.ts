@@ -1,0 +1,286 @@
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Machines } from './machines.ts';
+import type { FakeGuestSide } from './testing/fake-guest-side.ts';
+import { aRequest, makeFakeWorld } from './testing/fake-world.ts';
+
+const MACHINE = 'mch_0000000001';
+const OTHER = 'mch_0000000002';
+const SNAPSHOT = 'snp_0000000001';
+const SECOND = 'snp_0000000002';
+const IMAGE = { kind: 'image' } as const;
+
+let world: Awaited<ReturnType<typeof makeFakeWorld>>;
+let machines: Machines;
+let guest: FakeGuestSide;
+
+beforeEach(async () => {
+  world = await makeFakeWorld();
+  ({ machines, guest } = await world.open());
+});
+afterEach(() => world.remove());
+
+const alive = () => [...world.host.processes.values()].filter((process) => process.state !== 'ended');
+
+describe('creating a machine', () => {
+  it('refuses a snapshot that is not there and leaves nothing behind', async () => {
+    await expect(machines.create(MACHINE, aRequest({ kind: 'fork', snapshotId: SNAPSHOT }))).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    expect(await readdir(world.layout.machines)).toEqual([]);
+  });
+
+  it('refuses an image that is not built and names the command', async () => {
+    await rm(world.layout.image('debian12-fake').manifest);
+    const refused = machines.create(MACHINE, aRequest(IMAGE));
+    await expect(refused).rejects.toMatchObject({ code: 'missing_dependency', message: expect.stringContaining('build.ts') });
+  });
+
+  it('refuses more memory than the host has', async () => {
+    const request = { ...aRequest(IMAGE), memoryMiB: 65_536 };
+    await expect(machines.create(MACHINE, request)).rejects.toMatchObject({ code: 'no_capacity' });
+  });
+
+  it('leaves nothing behind when the guest side fails', async () => {
+    guest.readyError = new Error('no SSH');
+    await expect(machines.create(MACHINE, aRequest(IMAGE))).rejects.toThrow('no SSH');
+    expect(alive()).toEqual([]);
+    expect(await machines.list()).toEqual([]);
+    expect(await readdir(world.layout.trash)).toEqual([]);
+  });
+
+  it('attaches the guest side before the CPUs run and reports a running machine', async () => {
+    const view = await machines.create(MACHINE, aRequest(IMAGE));
+    expect(view).toMatchObject({ machineId: MACHINE, state: 'running', lease: 1, accelerator: 'tcg', exitReason: null });
+    expect(view.bootId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(Object.keys(view.timingsMs)).toEqual(['qemu', 'running', 'guest', 'ssh']);
+    expect(guest.calls).toEqual(['attach image', 'ready']);
+  });
+
+  it('is safe to repeat, also at the same time', async () => {
+    const [first, second] = await Promise.all([
+      machines.create(MACHINE, aRequest(IMAGE)),
+      machines.create(MACHINE, aRequest(IMAGE)),
+    ]);
+    expect(second).toEqual(first);
+    expect(alive()).toHaveLength(1);
+  });
+
+  it('refuses the same id from another source', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    const other = machines.create(MACHINE, aRequest({ kind: 'disk', snapshotId: SNAPSHOT }));
+    await expect(other).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('keeps what it knows of the machine closed to other users', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    expect((await stat(world.layout.machine(MACHINE).record)).mode & 0o777).toBe(0o600);
+    expect((await stat(world.layout.machines)).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe('leases', () => {
+  it('are refused when lower than the highest seen, for every verb', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE, 5));
+    await expect(machines.create(MACHINE, aRequest(IMAGE, 4))).rejects.toMatchObject({ code: 'stale_lease' });
+    await expect(machines.suspend(MACHINE, { lease: 4, snapshotId: SNAPSHOT })).rejects.toMatchObject({ code: 'stale_lease' });
+    await expect(machines.remove(MACHINE, 4)).rejects.toMatchObject({ code: 'stale_lease' });
+    expect((await machines.create(MACHINE, aRequest(IMAGE, 6))).lease).toBe(6);
+  });
+
+  it('outlive the machine and hostd, so that a late verb does not bring it back', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE, 5));
+    await machines.remove(MACHINE, 5);
+    ({ machines } = await world.open());
+    await expect(machines.create(MACHINE, aRequest(IMAGE, 4))).rejects.toMatchObject({ code: 'stale_lease' });
+  });
+});
+
+describe('suspending a machine', () => {
+  it('leaves no process, no machine and a whole snapshot', async () => {
+    const created = await machines.create(MACHINE, aRequest(IMAGE));
+    const { snapshot, processGone } = await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    expect(processGone).toBe(true);
+    expect(alive()).toEqual([]);
+    expect(await machines.list()).toEqual([]);
+    expect(snapshot.manifest).toMatchObject({ machineId: MACHINE, bootId: created.bootId, parentSnapshotId: null });
+    expect(Object.keys(snapshot.manifest)).not.toContain('carried');
+    expect(await machines.snapshots()).toEqual([snapshot]);
+    expect(guest.calls).toEqual(['attach image', 'ready', 'beforeSuspend', 'gone']);
+  });
+
+  it('is safe to repeat', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    const first = await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    const again = await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    expect(again.snapshot).toEqual(first.snapshot);
+    expect(again.processGone).toBe(true);
+  });
+
+  it('refuses a snapshot id that is taken', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    await machines.create(OTHER, aRequest({ kind: 'fork', snapshotId: SNAPSHOT }));
+    await expect(machines.suspend(OTHER, { lease: 1, snapshotId: SNAPSHOT })).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('lets the machine run on when its state cannot be written, and no snapshot exists', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    await mkdir(world.layout.machine(MACHINE).vm.deviceState);
+    await expect(machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).rejects.toThrow();
+    expect((await machines.get(MACHINE)).state).toBe('running');
+    expect(await machines.snapshots()).toEqual([]);
+    expect(guest.calls.slice(-3)).toEqual(['gone', 'attach adopted', 'ready']);
+  });
+});
+
+describe('snapshots', () => {
+  beforeEach(async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+  });
+
+  it('go on where they were, with what the guest side left for itself', async () => {
+    const [snapshot] = await machines.snapshots();
+    const resumed = await machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }, 2));
+    expect(resumed.bootId).toBe(snapshot?.manifest.bootId);
+    expect(Object.keys(resumed.timingsMs)).toEqual(['qemu', 'loaded', 'running', 'guest', 'ssh']);
+    expect(guest.machines.get(MACHINE)?.carried).toBe('SSH-2.0-Fake\r\n');
+    const next = await machines.suspend(MACHINE, { lease: 2, snapshotId: SECOND });
+    expect(next.snapshot.manifest.parentSnapshotId).toBe(SNAPSHOT);
+  });
+
+  it('can be forked many times and stay as they are', async () => {
+    const before = await readFile(world.layout.snapshot(SNAPSHOT).deviceState);
+    await Promise.all([MACHINE, OTHER].map((id) => machines.create(id, aRequest({ kind: 'fork', snapshotId: SNAPSHOT }, 2))));
+    expect(alive()).toHaveLength(2);
+    expect(await readFile(world.layout.snapshot(SNAPSHOT).deviceState)).toEqual(before);
+  });
+
+  it('do not exist without their manifest', async () => {
+    await rm(world.layout.snapshot(SNAPSHOT).manifest);
+    expect(await machines.snapshots()).toEqual([]);
+    const refused = machines.create(OTHER, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }));
+    await expect(refused).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('are refused when their device state was changed, and nothing is left of the attempt', async () => {
+    const file = world.layout.snapshot(SNAPSHOT).deviceState;
+    const bytes = await readFile(file);
+    bytes[10]! ^= 1;
+    await writeFile(file, bytes);
+    const refused = machines.create(OTHER, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }));
+    await expect(refused).rejects.toMatchObject({ code: 'incompatible' });
+    expect(alive()).toEqual([]);
+    expect(await machines.list()).toEqual([]);
+  });
+
+  it('are refused under another accelerator, and the message says what to do; their disk still boots', async () => {
+    const other = await world.open(guest, {
+      accelerator: 'kvm',
+      qemuVersion: '7.2.0',
+      machineType: 'pc-q35-7.2',
+      cpuModel: 'host:x',
+    });
+    const refused = other.machines.create(OTHER, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }));
+    await expect(refused).rejects.toMatchObject({
+      code: 'incompatible',
+      message: expect.stringMatching(/accelerator tcg, found kvm.*disk/),
+    });
+    expect((await other.machines.create(OTHER, aRequest({ kind: 'disk', snapshotId: SNAPSHOT }))).state).toBe('running');
+  });
+
+  it('are removed whole, and removing again is fine', async () => {
+    await machines.removeSnapshot(SNAPSHOT);
+    await machines.removeSnapshot(SNAPSHOT);
+    expect(await readdir(world.layout.snapshots)).toEqual([]);
+    expect(await readdir(world.layout.trash)).toEqual([]);
+  });
+});
+
+describe('a machine that ends by itself', () => {
+  it('is exited with the reason, and can be removed', async () => {
+    const view = await machines.create(MACHINE, aRequest(IMAGE));
+    world.host.crash(view.process!);
+    await vi.waitFor(async () => expect((await machines.get(MACHINE)).state).toBe('exited'));
+    expect(await machines.get(MACHINE)).toMatchObject({ process: null, exitReason: 'crashed' });
+    await expect(machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).rejects.toMatchObject({ code: 'conflict' });
+    await machines.remove(MACHINE, 1);
+    await expect(machines.get(MACHINE)).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
+
+describe('a hostd that starts after another one died', () => {
+  const rewrite = async (change: (record: Record<string, unknown>) => void) => {
+    const file = world.layout.machine(MACHINE).record;
+    const record = JSON.parse(await readFile(file, 'utf8'));
+    change(record);
+    await writeFile(file, JSON.stringify(record));
+  };
+
+  it('takes up what runs', async () => {
+    const before = await machines.create(MACHINE, aRequest(IMAGE));
+    const next = await world.open();
+    expect(await next.machines.get(MACHINE)).toEqual(before);
+    expect(next.guest.calls).toEqual(['attach adopted', 'ready']);
+    await next.machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    expect(alive()).toEqual([]);
+  });
+
+  it('writes down what died meanwhile', async () => {
+    const view = await machines.create(MACHINE, aRequest(IMAGE));
+    machines.close();
+    world.host.crash(view.process!);
+    const next = await world.open();
+    expect(await next.machines.get(MACHINE)).toMatchObject({
+      state: 'exited',
+      exitReason: expect.stringContaining('not running'),
+    });
+  });
+
+  it('does not take another process with the same pid for the machine', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    machines.close();
+    await rewrite((record) => Object.assign(record, { process: { ...(record.process as object), startTimeTicks: '1' } }));
+    const next = await world.open();
+    expect((await next.machines.get(MACHINE)).state).toBe('exited');
+  });
+
+  it('removes what was half made, its process included', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    machines.close();
+    await rewrite((record) => Object.assign(record, { phase: 'starting', process: null }));
+    await mkdir(path.join(world.layout.machines, OTHER));
+    const next = await world.open();
+    expect(await next.machines.list()).toEqual([]);
+    expect(await readdir(world.layout.machines)).toEqual([]);
+    expect(alive()).toEqual([]);
+  });
+
+  it('lets a machine run on that was stopped for a suspend without a manifest', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    machines.close();
+    await rewrite((record) => Object.assign(record, { phase: 'suspending', snapshotId: SNAPSHOT }));
+    alive()[0]!.state = 'paused';
+    const next = await world.open();
+    expect((await next.machines.get(MACHINE)).state).toBe('running');
+    expect(alive()[0]!.state).toBe('running');
+    expect(await next.machines.snapshots()).toEqual([]);
+  });
+
+  it('finishes a suspend whose manifest was written', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    // The same state of the disk as if hostd had died right before the rename, QEMU still alive.
+    const resumed = await machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }, 2));
+    machines.close();
+    await rewrite((record) => Object.assign(record, { phase: 'suspending', snapshotId: SECOND }));
+    const text = await readFile(world.layout.snapshot(SNAPSHOT).manifest, 'utf8');
+    await writeFile(world.layout.machine(MACHINE).vm.manifest, text.replace(`"${SNAPSHOT}"`, `"${SECOND}"`));
+    const next = await world.open();
+    expect(await next.machines.list()).toEqual([]);
+    expect((await next.machines.snapshots()).map((one) => one.snapshotId).sort()).toEqual([SNAPSHOT, SECOND]);
+    expect(await next.driver.isAlive(resumed.process!)).toBe(false);
+  });
+});

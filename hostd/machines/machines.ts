@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import os from 'node:os';
+import type { MachinesPort } from '../api/machines-port.ts';
+import type {
+  CreateMachine,
+  EgressPolicy,
+  HostView,
+  MachineView,
+  SnapshotView,
+  SuspendMachine,
+  SuspendResult,
+} from '../contract/machines.ts';
+import { CONTRACT_VERSION } from '../contract/version.ts';
+import { HostdError } from '../errors.ts';
+import type { Driver } from '../hypervisor/driver.ts';
+import type { Logger } from '../logger.ts';
+import { canReflink, readIfExists, writeAtomically } from '../storage/files.ts';
+import { findImage } from '../storage/images.ts';
+import type { Layout } from '../storage/layout.ts';
+import { requireLease } from '../storage/leases.ts';
+import { listSnapshots, removeSnapshot } from '../storage/snapshots.ts';
+import { discard } from '../storage/trash.ts';
+import { freeDataBytes } from './capacity.ts';
+import { capQemuLog, collectConsole, readConsole } from './console.ts';
+import { type MachineContext, toGuestMachine } from './context.ts';
+import { createMachine } from './create-machine.ts';
+import { endMachine } from './exit.ts';
+import type { GuestSide } from './guest-port.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord } from './record.ts';
+import { recoverMachines } from './recover.ts';
+import { suspendMachine } from './suspend-machine.ts';
+
+const MIB = 1024 * 1024;
+const TIDY_INTERVAL_MS = 60_000;
+
+export type MachinesOptions = {
+  layout: Layout;
+  driver: Driver;
+  guest: GuestSide;
+  log: Logger;
+  imageId: string;
+  acceleratorReason: string;
+  version: string;
+};
+
+/** Every machine and snapshot of this host. The data directory and the process table are the truth; this only acts on them. */
+export class Machines implements MachinesPort {
+  readonly #ctx: MachineContext;
+  readonly #options: MachinesOptions;
+  #tidy: NodeJS.Timeout | null = null;
+
+  private constructor(ctx: MachineContext, options: MachinesOptions) {
+    this.#ctx = ctx;
+    this.#options = options;
+  }
+
+  /** Takes up what a former hostd left. The data directory is prepared. */
+  static async open(options: MachinesOptions): Promise<Machines> {
+    const { layout, driver, guest, log, imageId } = options;
+    const hostBootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    const ctx = { layout, driver, guest, log, imageId, hostBootId, connected: new Map(), locks: new KeyedLock() };
+    const machines = new Machines(ctx, options);
+    await recoverMachines(ctx);
+    machines.#tidy = setInterval(() => void machines.#tidyUp(), TIDY_INTERVAL_MS).unref();
+    return machines;
+  }
+
+  /** Lets go of every machine. They run on and are taken up by the next hostd. */
+  close(): void {
+    if (this.#tidy) clearInterval(this.#tidy);
+    for (const [machineId, vm] of this.#ctx.connected) {
+      this.#ctx.connected.delete(machineId);
+      this.#ctx.guest.gone(machineId);
+      vm.release();
+    }
+  }
+
+  async host(): Promise<HostView> {
+    const { layout, driver, imageId } = this.#ctx;
+    return {
+      hostId: await this.#hostId(),
+      version: this.#options.version,
+      contractVersion: CONTRACT_VERSION,
+      accelerator: driver.platform.accelerator,
+      acceleratorReason: this.#options.acceleratorReason,
+      qemuVersion: driver.platform.qemuVersion,
+      cores: os.availableParallelism(),
+      memoryMiB: Math.floor(os.totalmem() / MIB),
+      memoryFreeMiB: await availableMiB(),
+      diskFreeBytes: await freeDataBytes(layout),
+      reflink: await canReflink(layout.dataDir),
+      imageId: (await findImage(layout, imageId)) ? imageId : null,
+      machines: (await listRecords(layout)).length,
+    };
+  }
+
+  async #hostId(): Promise<string> {
+    const file = this.#ctx.layout.hostId;
+    const known = await readIfExists(file);
+    if (known) return known;
+    const made = `hst_${randomBytes(10).toString('hex')}`;
+    await writeAtomically(file, made);
+    return made;
+  }
+
+  async list(): Promise<MachineView[]> {
+    return (await listRecords(this.#ctx.layout)).map(toMachineView);
+  }
+
+  async get(machineId: string): Promise<MachineView> {
+    return toMachineView(await this.#require(machineId));
+  }
+
+  create(machineId: string, input: CreateMachine): Promise<MachineView> {
+    return createMachine(this.#ctx, machineId, input);
+  }
+
+  suspend(machineId: string, input: SuspendMachine): Promise<SuspendResult> {
+    return suspendMachine(this.#ctx, machineId, input);
+  }
+
+  remove(machineId: string, lease: number): Promise<void> {
+    return this.#ctx.locks.run(machineId, async () => {
+      await requireLease(this.#ctx.layout, machineId, lease);
+      await endMachine(this.#ctx, machineId);
+      await discard(this.#ctx.layout, this.#ctx.layout.machine(machineId).dir);
+      this.#ctx.log.info({ event: 'machine.removed', machineId }, 'a machine was removed');
+    });
+  }
+
+  setEgress(machineId: string, egress: EgressPolicy): Promise<void> {
+    return this.#ctx.locks.run(machineId, async () => {
+      const record = await this.#require(machineId);
+      const changed = await writeRecord(this.#ctx.layout, { ...record, request: { ...record.request, egress } });
+      const vm = this.#ctx.connected.get(machineId);
+      if (vm) this.#ctx.guest.egressChanged(await toGuestMachine(this.#ctx, changed, vm, 'adopted'));
+    });
+  }
+
+  async console(machineId: string): Promise<string> {
+    await this.#require(machineId);
+    const files = this.#ctx.layout.machine(machineId);
+    const vm = this.#ctx.connected.get(machineId);
+    if (vm) await collectConsole(vm, files).catch(() => undefined);
+    return readConsole(files);
+  }
+
+  snapshots(): Promise<SnapshotView[]> {
+    return listSnapshots(this.#ctx.layout);
+  }
+
+  removeSnapshot(snapshotId: string): Promise<void> {
+    return this.#ctx.locks.run(snapshotId, () => removeSnapshot(this.#ctx.layout, snapshotId));
+  }
+
+  async #require(machineId: string): Promise<MachineRecord> {
+    const record = await readRecord(this.#ctx.layout, machineId);
+    if (record) return record;
+    throw new HostdError('not_found', { message: `there is no machine ${machineId} on this host`, phase: 'machine.find' });
+  }
+
+  async #tidyUp(): Promise<void> {
+    for (const machineId of this.#ctx.connected.keys())
+      await capQemuLog(this.#ctx.layout.machine(machineId)).catch(() => undefined);
+  }
+}
+
+async function availableMiB(): Promise<number> {
+  const text = await readFile('/proc/meminfo', 'utf8');
+  return Math.floor(Number(/^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1024);
+}

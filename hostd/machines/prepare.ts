@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process';
+import { stat, truncate } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import type { CreateMachine } from '../contract/machines.ts';
+import { HostdError } from '../errors.ts';
+import type { VmSpec } from '../hypervisor/driver.ts';
+import { cloneFile } from '../storage/files.ts';
+import { requireImage } from '../storage/images.ts';
+import type { SnapshotFiles } from '../storage/layout.ts';
+import { isDurable, requireSnapshot, type StoredManifest } from '../storage/snapshots.ts';
+import { decideCompatibility } from './compatibility.ts';
+import type { MachineContext } from './context.ts';
+
+const run = promisify(execFile);
+const GIB = 1024 ** 3;
+
+/** Everything a new machine is made from, checked before anything is made. */
+export type Origin = {
+  manifest: StoredManifest | null;
+  imageId: string;
+  memoryMiB: number;
+  vcpus: number;
+  restores: boolean;
+};
+
+/** @throws `not_found`, `incompatible` or `missing_dependency` */
+export async function resolveOrigin(ctx: MachineContext, input: CreateMachine): Promise<Origin> {
+  const { source } = input;
+  if (source.kind === 'image') {
+    await requireImage(ctx.layout, ctx.imageId);
+    return { manifest: null, imageId: ctx.imageId, memoryMiB: input.memoryMiB, vcpus: input.vcpus, restores: false };
+  }
+  const manifest = await requireSnapshot(ctx.layout, source.snapshotId);
+  if (source.kind === 'disk') {
+    await requireImage(ctx.layout, manifest.imageId);
+    return { manifest, imageId: manifest.imageId, memoryMiB: manifest.memoryMiB, vcpus: manifest.vcpus, restores: false };
+  }
+  const files = ctx.layout.snapshot(source.snapshotId);
+  const decision = decideCompatibility(manifest, {
+    platform: ctx.driver.platform,
+    hostBootId: ctx.hostBootId,
+    durable: await isDurable(files),
+    memoryBytes: await bytesOf(files.memory),
+  });
+  if (!decision.ok) {
+    throw new HostdError('incompatible', {
+      message: `snapshot ${source.snapshotId} cannot be loaded here: required ${decision.required}, found ${decision.found}; ${decision.fix}`,
+      phase: 'snapshot.check',
+    });
+  }
+  return { manifest, imageId: manifest.imageId, memoryMiB: manifest.memoryMiB, vcpus: manifest.vcpus, restores: true };
+}
+
+function bytesOf(file: string): Promise<number> {
+  return stat(file).then(
+    (found) => found.size,
+    () => -1,
+  );
+}
+
+/** Makes the machine's own memory and disk files. Its `vm` directory exists. */
+export async function cloneFiles(ctx: MachineContext, input: CreateMachine, origin: Origin, to: SnapshotFiles): Promise<void> {
+  if (input.source.kind === 'image') {
+    await cloneFile(ctx.layout.image(origin.imageId).disk, to.disk);
+    await growDisk(to.disk, input.diskGiB * GIB);
+    return;
+  }
+  const from = ctx.layout.snapshot(input.source.snapshotId);
+  await cloneFile(from.disk, to.disk);
+  if (origin.restores) await cloneFile(from.memory, to.memory);
+}
+
+/** Grows the file and the ext4 in it; quick on the host, slow in an emulated guest. Never shrinks. */
+async function growDisk(disk: string, bytes: number): Promise<void> {
+  if ((await stat(disk)).size >= bytes) return;
+  await truncate(disk, bytes);
+  await run('resize2fs', [disk]).catch((cause) => {
+    throw new HostdError('internal', {
+      message: 'the disk could not be grown',
+      phase: 'storage.grow',
+      tail: String(cause.stderr ?? cause),
+      cause,
+    });
+  });
+}
+
+export function toVmSpec(ctx: MachineContext, machineId: string, origin: Origin): VmSpec {
+  const files = ctx.layout.machine(machineId);
+  const image = ctx.layout.image(origin.imageId);
+  const { machineType, cpuModel } = ctx.driver.platform;
+  return {
+    machineId,
+    memoryMiB: origin.memoryMiB,
+    vcpus: origin.vcpus,
+    memoryPath: files.vm.memory,
+    diskPath: files.vm.disk,
+    logPath: files.qemuLog,
+    socketDir: ctx.layout.sockets(machineId).dir,
+    machineType,
+    cpuModel,
+    begin: origin.restores ? { kind: 'restore' } : { kind: 'boot', kernelPath: image.kernel, initrdPath: image.initrd },
+  };
+}

@@ -1,0 +1,77 @@
+import { readdir } from 'node:fs/promises';
+import { z } from 'zod';
+import { ACCELERATORS, createMachineSchema, type MachineView } from '../contract/machines.ts';
+import { readIfExists, writeAtomically } from '../storage/files.ts';
+import type { Layout } from '../storage/layout.ts';
+
+/**
+ * `starting` until everything is up: a hostd that finds such a machine removes it, and whoever asked for it asks again.
+ * `suspending` may have gone far enough to be finished or not; see recover.ts.
+ */
+export const PHASES = ['starting', 'running', 'suspending', 'exited'] as const;
+
+/** machine.json: all that hostd knows of a machine. Mode 0600, it holds the egress services' headers. */
+export const machineRecordSchema = z.object({
+  schemaVersion: z.literal(1),
+  machineId: z.string(),
+  lease: z.number().int(),
+  phase: z.enum(PHASES),
+  request: createMachineSchema,
+  memoryMiB: z.number().int(),
+  vcpus: z.number().int(),
+  imageId: z.string(),
+  parentSnapshotId: z.string().nullable(),
+  carried: z.string().nullable(),
+  accelerator: z.enum(ACCELERATORS),
+  cpuModel: z.string(),
+  machineType: z.string(),
+  qemuVersion: z.string(),
+  process: z.object({ pid: z.number().int(), startTimeTicks: z.string() }).nullable(),
+  bootId: z.string().nullable(),
+  createdAt: z.iso.datetime(),
+  timingsMs: z.record(z.string(), z.number()),
+  /** Set with phase `suspending`. */
+  snapshotId: z.string().nullable(),
+  exitReason: z.string().nullable(),
+});
+export type MachineRecord = z.infer<typeof machineRecordSchema>;
+
+/** @returns null when there is none or it cannot be read: such a machine was never finished */
+export async function readRecord(layout: Layout, machineId: string): Promise<MachineRecord | null> {
+  const text = await readIfExists(layout.machine(machineId).record);
+  if (text === null) return null;
+  try {
+    return machineRecordSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+export async function writeRecord(layout: Layout, record: MachineRecord): Promise<MachineRecord> {
+  await writeAtomically(layout.machine(record.machineId).record, `${JSON.stringify(record, null, 2)}\n`);
+  return record;
+}
+
+export function toMachineView(record: MachineRecord): MachineView {
+  return {
+    machineId: record.machineId,
+    lease: record.lease,
+    state: record.phase,
+    source: record.request.source,
+    accelerator: record.accelerator,
+    process: record.phase === 'exited' ? null : record.process,
+    bootId: record.bootId,
+    memoryMiB: record.memoryMiB,
+    vcpus: record.vcpus,
+    createdAt: record.createdAt,
+    timingsMs: record.timingsMs,
+    exitReason: record.exitReason,
+  };
+}
+
+/** Every machine on this host, as written down. */
+export async function listRecords(layout: Layout): Promise<MachineRecord[]> {
+  const ids = await readdir(layout.machines);
+  const records = await Promise.all(ids.map((machineId) => readRecord(layout, machineId)));
+  return records.filter((record) => record !== null);
+}

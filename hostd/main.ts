@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createApi } from './api/server.ts';
+import { createDial } from './egress/dial.ts';
+import { ownServices } from './egress/services.ts';
+import { loadEnv } from './env.ts';
+import { messageOf } from './errors.ts';
+import { Guests } from './guest/guest-side.ts';
+import { createLogger } from './logger.ts';
+import { Machines } from './machines/machines.ts';
+import { openHost } from './open-host.ts';
+
+/*
+ * Composition root of hostd. Nothing here is needed for correctness when it ends: machines run on, and the next start takes
+ * them up, after a SIGTERM as after a SIGKILL.
+ */
+async function start(): Promise<void> {
+  const env = loadEnv();
+  const log = createLogger({ level: env.LOG_LEVEL });
+  const { version } = JSON.parse(await readFile(path.join(import.meta.dirname, '..', 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const { layout, volume, imageId, driver, accelerator } = await openHost(env.HOSTD_DATA_DIR, env.HOSTD_ACCELERATOR);
+  log.info(
+    { event: 'host.open', imageId, ...driver.platform, reason: accelerator.reason, reflink: volume.reflink },
+    'host is open',
+  );
+
+  const guests = new Guests({ dial: createDial(), ownServices: ownServices({ npmUpstream: env.HOSTD_NPM_UPSTREAM }), log });
+  const machines = await Machines.open({
+    layout,
+    driver,
+    guest: guests,
+    log,
+    imageId,
+    acceleratorReason: accelerator.reason,
+    version,
+  });
+  const server = createApi({ machines, guests, token: env.HOSTD_TOKEN, log });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(env.HOSTD_PORT, '127.0.0.1', resolve);
+  });
+  log.info({ event: 'hostd.listening', address: server.address() }, 'hostd listens');
+
+  const stop = (signal: string) => {
+    log.info({ event: 'hostd.stopping', signal }, 'hostd stops, machines run on');
+    machines.close();
+    server.close();
+    server.closeAllConnections();
+    process.exit(0);
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+}
+
+start().catch((error) => {
+  process.stderr.write(`hostd does not start: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+});
