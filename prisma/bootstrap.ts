@@ -1,16 +1,12 @@
 import pg from 'pg';
 import { prepareQueues } from '../server/jobs/queue.ts';
+import { type DatabasePasswords, type DatabaseUrls, databaseUrls, ROLES, urlFor } from './database-urls.ts';
 import { migrate } from './migrate.ts';
 
 /*
  * Makes the database Warren runs on: roles, database, migrations, queues. The supervisor runs it at every start and the
  * tests run it for their template, so both have the same rights. Safe to repeat.
  */
-export type DatabasePasswords = { owner: string; app: string; system: string };
-export type DatabaseUrls = { ownerUrl: string; appUrl: string; systemUrl: string };
-
-const ROLES = { owner: 'warren_owner', app: 'warren_app', system: 'warren_system' } as const;
-
 /**
  * @param superuserUrl connection string of a role that may create roles and databases
  * @returns connection strings of the three roles: for migrations, for web and worker, and for cross-organization sweeps
@@ -35,24 +31,6 @@ export async function bootstrapDatabase(
   await migrate(urls.ownerUrl);
   await prepareQueues(urls.systemUrl);
   return urls;
-}
-
-/** The three connection strings, without touching the database. */
-export function databaseUrls(
-  superuserUrl: string,
-  { databaseName, passwords }: { databaseName: string; passwords: DatabasePasswords },
-): DatabaseUrls {
-  const url = (key: keyof DatabasePasswords) =>
-    urlFor(superuserUrl, { databaseName, user: ROLES[key], password: passwords[key] });
-  return { ownerUrl: url('owner'), appUrl: url('app'), systemUrl: url('system') };
-}
-
-function urlFor(base: string, parts: { databaseName: string; user?: string; password?: string }): string {
-  const url = new URL(base);
-  url.pathname = `/${parts.databaseName}`;
-  if (parts.user) url.username = parts.user;
-  if (parts.password) url.password = encodeURIComponent(parts.password);
-  return url.toString();
 }
 
 async function ensureRole(client: pg.Client, role: string, password: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type DatabasePasswords, type DatabaseUrls, databaseUrls } from '../prisma/bootstrap.ts';
+import { type DatabasePasswords, type DatabaseUrls, databaseUrls } from '../prisma/database-urls.ts';
 
 /*
  * What one computer's Warren needs to know of itself: ports, directories, and secrets made up once and kept in

@@ -11,7 +11,7 @@ import { NOTIFY_CHANNEL, type Notice } from './realtime/contract.ts';
 export type Tx = Omit<Prisma.TransactionClient, 'account' | 'authSession' | 'verificationToken' | 'rateLimit'>;
 
 /** Tables about people, which belong to no organization. */
-export type People = Pick<PrismaClient, 'user' | 'account' | 'authSession' | 'verificationToken' | 'rateLimit' | '$queryRaw'>;
+export type People = Pick<PrismaClient, 'user' | 'account' | 'authSession' | 'verificationToken' | 'rateLimit'>;
 
 /** Reads across organizations, for sweeps. Tenant rows are read-only here; find ids, then act inside `withOrg`. */
 export type SystemDb = PrismaClient;

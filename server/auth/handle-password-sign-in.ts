@@ -6,7 +6,7 @@ import { emailSchema } from '../orgs/sign-up.ts';
 import type { Services } from '../services.ts';
 import { requireOwnOrigin } from './origin.ts';
 import { PASSWORD_CHARS_MAX, verifyPassword } from './password.ts';
-import { countAttempt, requireAttemptsLeft, SIGN_IN_ADDRESS_LIMIT, SIGN_IN_LIMIT } from './rate-limit.ts';
+import { returnAttempt, SIGN_IN_ADDRESS_LIMIT, SIGN_IN_LIMIT, takeAttempt } from './rate-limit.ts';
 import { createAuthSession, sessionCookie } from './session.ts';
 
 const bodySchema = z.object({ email: emailSchema, password: z.string().min(1).max(PASSWORD_CHARS_MAX) });
@@ -32,18 +32,19 @@ export async function handlePasswordSignIn(services: Services, request: Request)
   }
 }
 
-/** Only failures count against the limits, so a person who knows the password is never kept out by their own sign-ins. */
+/** Only failures use up attempts, so a person who knows the password is never kept out by their own sign-ins. */
 async function checkPassword(
   { db, clock }: Services,
   { email, password }: z.infer<typeof bodySchema>,
   address: string,
 ): Promise<string> {
   const now = clock.now();
-  await requireAttemptsLeft(db, SIGN_IN_LIMIT, [address, email], now);
-  await requireAttemptsLeft(db, SIGN_IN_ADDRESS_LIMIT, [address], now);
+  await takeAttempt(db, SIGN_IN_ADDRESS_LIMIT, [address], now);
+  await takeAttempt(db, SIGN_IN_LIMIT, [address, email], now);
   const user = await db.people.user.findUnique({ where: { email } });
-  if ((await verifyPassword(password, user?.passwordHash ?? null)) && user) return user.id;
-  await countAttempt(db, SIGN_IN_LIMIT, [address, email], now);
-  await countAttempt(db, SIGN_IN_ADDRESS_LIMIT, [address], now);
-  throw new AppError('unauthorized', { publicMessage: WRONG });
+  const isRight = await verifyPassword(password, user?.passwordHash ?? null);
+  if (!user || !isRight) throw new AppError('unauthorized', { publicMessage: WRONG });
+  await returnAttempt(db, SIGN_IN_ADDRESS_LIMIT, [address]);
+  await returnAttempt(db, SIGN_IN_LIMIT, [address, email]);
+  return user.id;
 }

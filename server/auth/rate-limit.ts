@@ -19,23 +19,28 @@ function keyOf(limit: Limit, parts: string[]): string {
   return `${limit.name}:${createHash('sha256').update(parts.join('\n')).digest('base64url')}`;
 }
 
-/** Counts one attempt. Kept in PostgreSQL, because there may be many web processes. */
-export async function countAttempt({ people }: Db, limit: Limit, parts: string[], now: Date): Promise<void> {
-  const resetAt = new Date(now.getTime() + limit.windowMs);
-  await people.$queryRaw`
-    insert into "RateLimit" (key, count, "resetAt") values (${keyOf(limit, parts)}, 1, ${resetAt})
-    on conflict (key) do update set
-      count = case when "RateLimit"."resetAt" <= ${now} then 1 else "RateLimit".count + 1 end,
-      "resetAt" = case when "RateLimit"."resetAt" <= ${now} then excluded."resetAt" else "RateLimit"."resetAt" end
-    returning count`;
-}
-
-/** @throws rate_limited when the attempts of this window are used up; the message says for how long */
-export async function requireAttemptsLeft({ people }: Db, limit: Limit, parts: string[], now: Date): Promise<void> {
-  const row = await people.rateLimit.findUnique({ where: { key: keyOf(limit, parts) } });
-  if (!row || row.resetAt <= now || row.count < limit.attemptsMax) return;
-  const minutes = Math.ceil((row.resetAt.getTime() - now.getTime()) / MINUTE_MS);
+/**
+ * Takes one attempt before it is made: those made at the same moment count too. In PostgreSQL, because there may be many
+ * web processes.
+ *
+ * @throws rate_limited when the attempts of this window are used up; the message says for how long
+ */
+export async function takeAttempt({ people }: Db, limit: Limit, parts: string[], now: Date): Promise<void> {
+  await people.rateLimit.deleteMany({ where: { resetAt: { lte: now } } });
+  const key = keyOf(limit, parts);
+  const { count, resetAt } = await people.rateLimit.upsert({
+    where: { key },
+    create: { key, count: 1, resetAt: new Date(now.getTime() + limit.windowMs) },
+    update: { count: { increment: 1 } },
+  });
+  if (count <= limit.attemptsMax) return;
+  const minutes = Math.ceil((resetAt.getTime() - now.getTime()) / MINUTE_MS);
   throw new AppError('rate_limited', {
     publicMessage: `Too many attempts. Try again in ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}.`,
   });
+}
+
+/** Gives back an attempt that turned out to be legitimate. */
+export async function returnAttempt({ people }: Db, limit: Limit, parts: string[]): Promise<void> {
+  await people.rateLimit.updateMany({ where: { key: keyOf(limit, parts) }, data: { count: { decrement: 1 } } });
 }

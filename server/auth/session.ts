@@ -23,6 +23,7 @@ export function sessionCookieName(warrenUrl: string): string {
 export async function createAuthSession(db: Db, userId: string, now: Date): Promise<{ token: string; expires: Date }> {
   const token = randomBytes(32).toString('base64url');
   const expires = new Date(now.getTime() + AUTH_SESSION_SECONDS * 1000);
+  await db.people.authSession.deleteMany({ where: { userId, expires: { lte: now } } });
   await db.people.authSession.create({ data: { sessionToken: token, userId, expires } });
   return { token, expires };
 }

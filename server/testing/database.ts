@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, inject } from 'vitest';
-import { type DatabaseUrls, databaseUrls } from '../../prisma/bootstrap.ts';
+import { type DatabaseUrls, databaseUrls } from '../../prisma/database-urls.ts';
 import { createDb, createSystemDb, type Db, type SystemDb } from '../db.ts';
 import { TEMPLATE_DATABASE, TEST_PASSWORDS } from './template.ts';
 

@@ -1,4 +1,4 @@
-import { countAttempt, requireAttemptsLeft, SIGN_UP_LIMIT } from '../../auth/rate-limit.ts';
+import { SIGN_UP_LIMIT, takeAttempt } from '../../auth/rate-limit.ts';
 import { signUp, signUpSchema } from '../../orgs/sign-up.ts';
 import { listMemberships } from '../../tenancy/find-membership.ts';
 import { authedProcedure, publicProcedure, router } from '../trpc.ts';
@@ -7,8 +7,7 @@ export const accountRouter = router({
   /** Creates a person with an organization of their own. Signing in is POST /api/auth/password. */
   signUp: publicProcedure.input(signUpSchema).mutation(async ({ ctx, input }) => {
     const { db, clock } = ctx.services;
-    await requireAttemptsLeft(db, SIGN_UP_LIMIT, [ctx.clientAddress], clock.now());
-    await countAttempt(db, SIGN_UP_LIMIT, [ctx.clientAddress], clock.now());
+    await takeAttempt(db, SIGN_UP_LIMIT, [ctx.clientAddress], clock.now());
     const { orgSlug } = await signUp(db, input);
     return { orgSlug };
   }),
