@@ -47,8 +47,13 @@ export function describeFailure(title: string, error: unknown): ErrorEvent {
   };
 }
 
+/**
+ * May the same step work if it is tried again? A host says so itself, a refused step or a failed command says no, and what
+ * nobody foresaw (the database being away, say) gets the benefit of the doubt.
+ */
 export function isRetryable(error: unknown): boolean {
-  return error instanceof HostError && error.retryable;
+  if (error instanceof HostError) return error.retryable;
+  return !(error instanceof StepError || error instanceof GuestCommandError);
 }
 
 function withTail(text: string, tail: string | null): string {

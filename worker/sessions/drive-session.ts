@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Session } from '../../prisma/generated/client.ts';
 import { withOrg } from '../../server/db.ts';
-import { isHostError } from '../../server/hosts/host-error.ts';
+import { type HostError, isHostError } from '../../server/hosts/host-error.ts';
 import { enqueue } from '../../server/jobs/enqueue.ts';
 import type { SessionRef } from '../../server/sessions/append-event.ts';
 import { decideFailure } from '../../server/sessions/decisions.ts';
@@ -78,14 +78,14 @@ async function drive(driver: Driver): Promise<void> {
       driver.agentSeenOn = null;
       driver.log.warn({ event: 'session.step_failed', state: now.state, attempt: failures.attempt, err: error }, 'step failed');
       // The machine works on while its host's daemon is away: nothing is given up for that.
-      if (now.state === 'running' && isRetryable(error)) await outlast(driver, failures, error);
+      if (now.state === 'running' && isHostError(error) && error.retryable) await outlast(driver, failures, error);
       else await retryOrSettle(driver, now, failures.attempt, error);
     }
   }
 }
 
-async function outlast(driver: Driver, failures: { since: number; shown: boolean }, error: unknown): Promise<void> {
-  if (!failures.shown && Date.now() - failures.since > HOST_SILENCE_SHOWN_MS && isHostError(error)) {
+async function outlast(driver: Driver, failures: { since: number; shown: boolean }, error: HostError): Promise<void> {
+  if (!failures.shown && Date.now() - failures.since > HOST_SILENCE_SHOWN_MS) {
     failures.shown = true;
     await addEvent(driver, describeFailure('The machine’s host does not answer; still trying', error));
   }

@@ -17,7 +17,7 @@ import { failTurn, settleReply } from './end-turn.ts';
 import { type FollowEnd, followAgent } from './follow-agent.ts';
 import { loseMachine } from './lose-machine.ts';
 import { promptText, summaryText } from './prompt-text.ts';
-import { markDelivered } from './settle-wakes.ts';
+import { markDelivered, markFailed } from './settle-wakes.ts';
 import { beginTurn, resumeTurn, type Turn } from './turn.ts';
 
 /**
@@ -66,7 +66,9 @@ async function deliver(driver: Driver, before: Session, message: Message): Promi
   const delivered = await inOrg(driver, async (tx) => {
     await lockSession(tx, driver.ref.sessionId);
     const session = await tx.session.findUniqueOrThrow({ where: { id: driver.ref.sessionId } });
-    if (session.state !== 'running') return null;
+    // Another driver may have been as quick: under the lock only one finds it waiting.
+    const waiting = await tx.message.count({ where: { id: message.id, state: 'queued' } });
+    if (session.state !== 'running' || waiting === 0) return null;
     const text = await composePrompt(tx, session, message, withoutMemory);
     const rpcId = await storeRequest(tx, session, (id) => promptFrame(id, session.agentSessionId!, text));
     const data = { state: 'delivered', rpcId, deliveredAt: clock.now() } as const;
@@ -170,6 +172,8 @@ async function fallAsleep(driver: Driver, session: Session): Promise<void> {
   const queued = Symbol('queued');
   await move(driver, session, { to: 'suspending', reason: 'nothing left to do' }, async (tx) => {
     if ((await tx.message.count({ where: { sessionId: session.id, state: 'queued' } })) > 0) throw queued;
+    // Whatever it was woken for has come and gone; from here on a pending row means that somebody wants it awake.
+    await markFailed(tx, driver.ref, 'what it was woken for was never delivered');
   }).catch((error: unknown) => {
     if (error !== queued) throw error;
   });
