@@ -1,0 +1,74 @@
+import type { ReactNode } from 'react';
+import type { ApiOutputs } from '../api/trpc.ts';
+import { SCRIPTED_HINT, ScriptedBadge } from '../session/status.tsx';
+import { formatBytes, formatDuration } from '../ui/format.ts';
+import { Section } from './section.tsx';
+
+type Props = Pick<ApiOutputs['orgs']['get'], 'policy' | 'model'>;
+
+/** The organization's rules as they are enforced now. */
+export function Policy({ policy, model }: Props) {
+  return (
+    <>
+      <Section title="Model">
+        <Facts>
+          <Fact term="Provider">{model.provider === 'demo' ? 'none configured' : model.provider}</Fact>
+          <Fact term="Model">
+            <span className="inline-flex flex-wrap items-center gap-2">
+              <code className="text-xs">{model.model}</code>
+              {model.scripted && <ScriptedBadge />}
+            </span>
+            {model.scripted && (
+              <span className="mt-1 block text-muted text-xs">
+                {SCRIPTED_HINT} Set <code>OPENAI_API_KEY</code>, and <code>OPENAI_BASE_URL</code> for a compatible endpoint, and
+                start Warren again.
+              </span>
+            )}
+          </Fact>
+          <Fact term="Allowed">
+            {policy.allowedModels === null ? 'every configured model' : policy.allowedModels.join(', ') || 'none'}
+          </Fact>
+        </Facts>
+      </Section>
+      <Section title="Sessions">
+        <Facts>
+          <Fact term="At a time">{policy.maxConcurrentSessions} sessions with a machine; sleeping ones do not count</Fact>
+          <Fact term="Falls asleep">{formatDuration(policy.idleSuspendMs)} after the last thing that happened</Fact>
+          <Fact term="Messages">up to {formatBytes(policy.promptBytesMax)} each</Fact>
+          <Fact term="Merging">
+            {policy.requirePassingChecks ? 'only when every check passed' : 'also when checks have not passed, after a warning'}
+          </Fact>
+        </Facts>
+      </Section>
+      <Section
+        title="Egress"
+        hint="Machines have no network device. What they may reach goes through a proxy; everything else is refused."
+      >
+        <ul className="divide-y rounded-lg border bg-surface">
+          {policy.egress.length === 0 && (
+            <li className="px-3 py-2 text-muted">Nothing but git, models and npm through Warren itself.</li>
+          )}
+          {policy.egress.map(({ host, ports }) => (
+            <li key={host} className="flex justify-between gap-4 px-3 py-1.5 font-mono text-xs">
+              <span className="break-all">{host}</span>
+              <span className="text-faint">{ports.join(', ')}</span>
+            </li>
+          ))}
+        </ul>
+      </Section>
+    </>
+  );
+}
+
+function Facts({ children }: { children: ReactNode }) {
+  return <dl className="mt-3 divide-y rounded-lg border bg-surface">{children}</dl>;
+}
+
+function Fact({ term, children }: { term: string; children: ReactNode }) {
+  return (
+    <div className="flex gap-4 px-3 py-2">
+      <dt className="w-24 shrink-0 text-faint">{term}</dt>
+      <dd className="min-w-0 flex-1">{children}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,52 @@
+'use client';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { useTRPC } from '../api/trpc.ts';
+import { useOrg } from '../layout/org-context.tsx';
+import { PageHeader } from '../layout/page-header.tsx';
+import { ErrorNote } from '../ui/notes.tsx';
+import { Loading } from '../ui/spinner.tsx';
+import { TabPanel, Tabs } from '../ui/tabs.tsx';
+import { AuditLog } from './audit-log.tsx';
+import { Hosts } from './hosts.tsx';
+import { Members } from './members.tsx';
+import { Policy } from './policy.tsx';
+import { Usage } from './usage.tsx';
+
+type View = 'members' | 'policy' | 'usage' | 'hosts' | 'audit';
+
+export function SettingsPage() {
+  const { org, role } = useOrg();
+  const trpc = useTRPC();
+  const [shown, setShown] = useState<View>('members');
+  const found = useQuery(trpc.orgs.get.queryOptions({ org: org.slug }));
+  const mayAudit = role === 'owner' || role === 'admin';
+  if (found.isPending) return <Loading label="Loading the organization" />;
+  if (!found.data) return <ErrorNote error={found.error} className="m-4" />;
+  return (
+    <>
+      <PageHeader title={found.data.org.name} />
+      <div className="px-2 md:px-4">
+        <Tabs
+          label="Settings"
+          value={shown}
+          onChange={setShown}
+          tabs={[
+            { id: 'members', label: 'Members' },
+            { id: 'policy', label: 'Policy and model' },
+            { id: 'usage', label: 'Usage' },
+            { id: 'hosts', label: 'Hosts' },
+            ...(mayAudit ? ([{ id: 'audit', label: 'Audit' }] as const) : []),
+          ]}
+        />
+      </div>
+      <TabPanel id={shown} className="mx-auto max-w-4xl px-4 py-5 md:px-6">
+        {shown === 'members' && <Members members={found.data.members} />}
+        {shown === 'policy' && <Policy policy={found.data.policy} model={found.data.model} />}
+        {shown === 'usage' && <Usage />}
+        {shown === 'hosts' && <Hosts />}
+        {shown === 'audit' && <AuditLog />}
+      </TabPanel>
+    </>
+  );
+}

@@ -1,0 +1,134 @@
+'use client';
+import { useQuery } from '@tanstack/react-query';
+import { Plus } from 'lucide-react';
+import { useState } from 'react';
+import { type ApiOutputs, useTRPC } from '../api/trpc.ts';
+import { ChangeBadge } from '../change/change-badge.tsx';
+import { useCanWrite, useOrg } from '../layout/org-context.tsx';
+import { PageHeader } from '../layout/page-header.tsx';
+import { usePolling } from '../realtime/realtime-provider.tsx';
+import { SessionRow } from '../session/session-row.tsx';
+import { ButtonLink } from '../ui/button.tsx';
+import { shortSha } from '../ui/format.ts';
+import { Link } from '../ui/link.tsx';
+import { ErrorNote } from '../ui/notes.tsx';
+import { Loading } from '../ui/spinner.tsx';
+import { TabPanel, Tabs } from '../ui/tabs.tsx';
+import { Ago } from '../ui/time.tsx';
+import { CodeBrowser } from './code-browser.tsx';
+import { EnvironmentPanel } from './environment-panel.tsx';
+import { TemplateBadge } from './template-badge.tsx';
+
+export type RepositoryView = ApiOutputs['repositories']['get'];
+type View = 'code' | 'changes' | 'sessions' | 'environment';
+
+export function RepositoryPage({ slug, path }: { slug: string; path: string }) {
+  const { org } = useOrg();
+  const canWrite = useCanWrite();
+  const trpc = useTRPC();
+  const [shown, setShown] = useState<View>('code');
+  const found = useQuery(trpc.repositories.get.queryOptions({ org: org.slug, repo: slug }, { refetchInterval: usePolling() }));
+  if (found.isPending) return <Loading label="Loading the repository" />;
+  if (!found.data) return <ErrorNote error={found.error} className="m-4" />;
+  const { repository, head, template, openChanges, sessions } = found.data;
+  return (
+    <>
+      <PageHeader title={repository.name}>
+        <TemplateBadge state={template?.state ?? null} />
+        {canWrite && head && (
+          <ButtonLink href={`/${org.slug}/new?repo=${repository.slug}`} variant="primary">
+            <Plus aria-hidden /> New session
+          </ButtonLink>
+        )}
+      </PageHeader>
+      <div className="px-2 md:px-4">
+        <Tabs
+          label="Repository"
+          value={shown}
+          onChange={setShown}
+          tabs={[
+            { id: 'code', label: 'Code' },
+            { id: 'changes', label: 'Changes', count: openChanges.length },
+            { id: 'sessions', label: 'Sessions', count: sessions.length },
+            { id: 'environment', label: 'Environment' },
+          ]}
+        />
+      </div>
+      <TabPanel id={shown}>
+        {shown === 'code' && <Code view={found.data} path={path} />}
+        {shown === 'changes' && <Changes view={found.data} />}
+        {shown === 'sessions' &&
+          (sessions.length === 0 ? (
+            <p className="px-6 py-10 text-center text-muted">No session has worked on this repository yet.</p>
+          ) : (
+            <ul>
+              {sessions.map((session) => (
+                <SessionRow key={session.id} session={session} hideRepository />
+              ))}
+            </ul>
+          ))}
+        {shown === 'environment' && <EnvironmentPanel view={found.data} />}
+      </TabPanel>
+    </>
+  );
+}
+
+function Code({ view, path }: { view: RepositoryView; path: string }) {
+  const { org } = useOrg();
+  const { repository, head } = view;
+  if (!head) {
+    return (
+      <div className="mx-auto max-w-2xl px-4 py-10">
+        <h2 className="font-medium text-base">This repository has no commits yet</h2>
+        <p className="mt-1 text-muted">A session needs a commit to start from. Push one to {repository.defaultBranch}:</p>
+        <pre className="mt-3 overflow-x-auto rounded-md border bg-sunken px-3 py-2 text-xs leading-5">
+          {`git remote add warren ${typeof window === 'undefined' ? '' : window.location.origin}/git/${org.slug}/${repository.slug}.git\ngit push warren HEAD:${repository.defaultBranch}`}
+        </pre>
+      </div>
+    );
+  }
+  return (
+    <div className="mx-auto max-w-4xl px-4 py-4 md:px-6">
+      <p className="mb-3 flex flex-wrap items-center gap-x-2 text-faint text-xs">
+        <code>{repository.defaultBranch}</code>
+        <code>{shortSha(head.sha)}</code>
+        <span className="text-muted">{head.subject}</span>
+        <span>
+          {head.authorName}, <Ago at={head.at} />
+        </span>
+      </p>
+      <CodeBrowser slug={repository.slug} name={repository.name} path={path} />
+    </div>
+  );
+}
+
+function Changes({ view }: { view: RepositoryView }) {
+  const { org } = useOrg();
+  const trpc = useTRPC();
+  const all = useQuery(trpc.changes.list.queryOptions({ org: org.slug }, { refetchInterval: usePolling() }));
+  const changes = (all.data ?? []).filter(({ repositoryId }) => repositoryId === view.repository.id);
+  if (all.isPending) return <Loading label="Loading changes" />;
+  if (all.error) return <ErrorNote error={all.error} className="m-4" />;
+  if (changes.length === 0)
+    return <p className="px-6 py-10 text-center text-muted">No changes yet. A session opens one with its first push.</p>;
+  return (
+    <ul>
+      {changes.map((change) => (
+        <li key={change.id} className="flex items-center gap-3 border-b px-4 py-2.5 md:px-6">
+          <div className="min-w-0 flex-1">
+            <Link
+              href={`/${org.slug}/repositories/${view.repository.slug}/changes/${change.number}`}
+              className="block truncate font-medium text-ink"
+            >
+              {change.title}
+            </Link>
+            <span className="text-faint text-xs">
+              <code>{shortSha(change.headSha)}</code>, opened <Ago at={change.createdAt} />
+            </span>
+          </div>
+          <ChangeBadge number={change.number} state={change.state} checks={change.checks} />
+        </li>
+      ))}
+    </ul>
+  );
+}
