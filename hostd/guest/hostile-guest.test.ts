@@ -25,7 +25,7 @@ const uint32 = (value: number) => {
 };
 const VERSION = frame(2, uint32(3));
 
-describe('a hostile guest', () => {
+describe('a hostile guest', { timeout: 30_000 }, () => {
   let dir: string;
   let server: NetServer;
   const sockets = new Set<Socket>();
@@ -109,7 +109,7 @@ describe('a hostile guest', () => {
     ['the end', []],
   ])('whose SFTP server sends %s gets an error, not a crash', async (_name, replies) => {
     const channel = await withSftpReplies(replies);
-    const client = await channel.client(5_000);
+    const client = await channel.client(20_000);
     await expect(listFiles({ client, path: '/', deadlineMs: 300 })).rejects.toMatchObject({ name: 'HostdError' });
     await expect(readFileInGuest({ client, path: '/x', deadlineMs: 300 })).rejects.toMatchObject({ name: 'HostdError' });
   });

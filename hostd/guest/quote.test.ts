@@ -62,15 +62,19 @@ describe('quoteArgv', () => {
 describe('buildCommand', () => {
   it('runs as the agent in its home unless told otherwise', () => {
     expect(buildCommand({ argv: ['ls', '-l'], user: 'agent' })).toBe(
-      'exec setpriv --reuid=agent --regid=agent --init-groups -- env --chdir=/home/agent HOME=/home/agent USER=agent LOGNAME=agent SHELL=/bin/bash ls -l',
+      'cd /home/agent || exit 125; HOME=/home/agent USER=agent LOGNAME=agent SHELL=/bin/bash exec setpriv --reuid=agent --regid=agent --init-groups -- ls -l',
     );
   });
 
   it('runs as root with a directory, variables and a time limit', () => {
     const line = buildCommand({ argv: ['npm', 'test'], user: 'root', cwd: '/my dir', env: { A: "it's" }, timeoutMs: 1500 });
     expect(line).toBe(
-      "exec env '--chdir=/my dir' HOME=/root USER=root LOGNAME=root SHELL=/bin/bash 'A=it'\\''s' timeout --kill-after=2 1.500 npm test",
+      "cd '/my dir' || exit 125; HOME=/root USER=root LOGNAME=root SHELL=/bin/bash exec env 'A=it'\\''s' timeout --kill-after=2 1.500 npm test",
     );
+  });
+
+  it.each(['relative', '', '-'])('refuses %j as a directory', (cwd) => {
+    expect(() => buildCommand({ argv: ['x'], user: 'root', cwd })).toThrow(/absolute/);
   });
 
   it.each(['1A', 'A B', '', '-u', 'A=B'])('refuses %j as the name of a variable', (name) => {
