@@ -8,12 +8,13 @@ const GOOD = {
   NEXTAUTH_SECRET: SECRET,
   WARREN_GRANT_SECRET: SECRET,
   HOSTD_TOKEN: 'token',
+  FORGE_DIR: '/data/forge',
 };
 
 describe('loadEnv', () => {
   it('fills in what has a default', () => {
-    const env = loadEnv({ ...GOOD, WARREN_DATA_DIR: '/data' });
-    expect(env).toMatchObject({ WARREN_PORT: 7400, WARREN_URL: 'http://localhost:7400', FORGE_DIR: '/data/forge' });
+    const env = loadEnv(GOOD);
+    expect(env).toMatchObject({ WARREN_PORT: 7400, WARREN_URL: 'http://localhost:7400' });
     expect(env.WARREN_TRUST_PROXY).toBe(false);
   });
 

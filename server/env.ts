@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { z } from 'zod';
 
 /*
@@ -16,7 +15,6 @@ const envSchema = z
   .object({
     NODE_ENV: z.enum(['development', 'production', 'test']).default('production'),
     LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-    WARREN_DATA_DIR: z.string().default(path.resolve('.warren')),
     WARREN_PORT: port(7400),
     WARREN_INTERNAL_PORT: port(7401),
     WARREN_URL: z.url().default('http://localhost:7400'),
@@ -28,7 +26,8 @@ const envSchema = z
     WARREN_GRANT_SECRET: secret,
     HOSTD_URL: z.url().default('http://127.0.0.1:7402'),
     HOSTD_TOKEN: needed('the bearer token that hostd was started with'),
-    FORGE_DIR: z.string().optional(),
+    // Never a default here: the bundler takes a path in code for an asset and reads everything below it, disk images too.
+    FORGE_DIR: needed('the directory of the built-in forge’s repositories, such as /var/lib/warren/forge'),
     OPENAI_API_KEY: z.string().optional(),
     OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
     WARREN_MODEL: z.string().default('gpt-5.1-codex'),
@@ -38,8 +37,7 @@ const envSchema = z
   .refine((env) => Boolean(env.GITHUB_ID) === Boolean(env.GITHUB_SECRET), {
     path: ['GITHUB_SECRET'],
     message: 'and GITHUB_ID are set together: sign-in with GitHub needs both, without it set neither',
-  })
-  .transform((env) => ({ ...env, FORGE_DIR: env.FORGE_DIR ?? path.join(env.WARREN_DATA_DIR, 'forge') }));
+  });
 
 export type Env = z.infer<typeof envSchema>;
 

@@ -12,7 +12,7 @@ import { newId } from '../ids.ts';
 export type CreateRepositoryDeps = { db: Db; forgeDir: string; clock: Clock };
 
 /** Its files become the first commit of repositories made with content `sample`. Every process starts in the checkout. */
-const SAMPLE_DIR = resolve('e2e', 'demo-repository');
+const SAMPLE_DIR = resolve(/* turbopackIgnore: true */ process.cwd(), 'e2e', 'demo-repository');
 
 export type CreateRepositoryInput = { orgId: string; userId: string; name: string; content: 'sample' | 'empty' };
 
