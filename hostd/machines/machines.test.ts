@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Machines } from './machines.ts';
@@ -125,13 +125,14 @@ describe('suspending a machine', () => {
     await expect(machines.suspend(OTHER, { lease: 1, snapshotId: SNAPSHOT })).rejects.toMatchObject({ code: 'conflict' });
   });
 
-  it('lets the machine run on when its state cannot be written, and no snapshot exists', async () => {
+  it('lets the machine run on when the disk is full, and no snapshot exists', async () => {
     await machines.create(MACHINE, aRequest(IMAGE));
-    await mkdir(world.layout.machine(MACHINE).vm.deviceState);
-    await expect(machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).rejects.toThrow();
+    await symlink('/dev/full', world.layout.machine(MACHINE).vm.deviceState);
+    await expect(machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).rejects.toMatchObject({ code: 'disk_full' });
     expect((await machines.get(MACHINE)).state).toBe('running');
     expect(await machines.snapshots()).toEqual([]);
     expect(guest.calls.slice(-3)).toEqual(['gone', 'attach adopted', 'ready']);
+    expect((await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).processGone).toBe(true);
   });
 });
 

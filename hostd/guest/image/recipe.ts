@@ -16,8 +16,6 @@ export const BOOTSTRAP = {
     '/usr/share/locale/*',
     '/usr/share/info/*',
     '/usr/share/doc/*',
-    // A machine's hardware clock is the host's. The guest agent would wait up to a second here every time it sets the clock.
-    '/sbin/hwclock',
     '/lib/modules/*/kernel/sound/*',
     // Drivers for hardware that a machine never has.
     ...[

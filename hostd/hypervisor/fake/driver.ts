@@ -126,10 +126,10 @@ class FakeVm implements Vm {
   async save(path: string): Promise<{ sha256: string; bytes: number }> {
     const text = JSON.stringify(this.#of.guest);
     try {
-      const handle = await open(path, 'wx', 0o600);
+      const handle = await open(path, 'w', 0o600);
       await handle.writeFile(text).finally(() => handle.close());
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await rm(path, { force: true }).catch(() => undefined);
+      await rm(path, { force: true }).catch(() => undefined);
       throw asDiskError(error, 'fake.save');
     }
     this.#of.state = 'paused';

@@ -53,7 +53,7 @@ export async function receiveState(socketPath: string, file: string, send: () =>
 }
 
 async function writeSynced(source: AsyncIterable<Buffer> & { resume(): unknown }, file: string): Promise<Saved> {
-  const handle = await open(file, 'wx', 0o600);
+  const handle = await open(file, 'w', 0o600);
   try {
     const hash = createHash('sha256');
     let bytes = 0;
