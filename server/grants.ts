@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
+import { parseJson } from './parse-json.ts';
 
 /*
  * What a machine may do towards us, signed. The egress proxy adds it outside the machine, so the guest never holds it.
@@ -51,12 +52,4 @@ export function verifyGrant(secret: string, token: string, now: Date): GrantVerd
 
 function macOf(secret: string, payload: string): Buffer {
   return createHmac('sha256', secret).update(`${PREFIX}.${payload}`).digest();
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -2,7 +2,7 @@ import type { Change } from '../../prisma/generated/client.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Clock } from '../clock.ts';
 import { type Db, type Tx, withOrg } from '../db.ts';
-import { newId } from '../ids.ts';
+import { recordRepoEvent } from '../forge/record-repo-event.ts';
 import { publishNotice } from '../realtime/publish.ts';
 import { dropLeftBranch, endSession } from './end-session.ts';
 import { requireOpenChange } from './require-change.ts';
@@ -24,17 +24,11 @@ async function recordClose(tx: Tx, { change, userId, now }: { change: Change; us
   const { orgId } = change;
   await tx.change.update({ where: { id: change.id }, data: { state: 'closed', endedAt: now } });
   await tx.check.updateMany({ where: { changeId: change.id, state: 'queued' }, data: { state: 'superseded' } });
-  await tx.repoEvent.create({
-    data: {
-      id: newId('repoEvent'),
-      orgId,
-      repositoryId: change.repositoryId,
-      kind: 'closed',
-      changeId: change.id,
-      commitSha: change.headSha,
-      deliveryId: `closed:${change.id}`,
-      payload: { number: change.number },
-    },
+  await recordRepoEvent(tx, change, {
+    kind: 'closed',
+    commitSha: change.headSha,
+    deliveryId: `closed:${change.id}`,
+    payload: { number: change.number },
   });
   await recordAudit(tx, { orgId, actor: userId, action: 'change.closed', target: change.id, details: { number: change.number } });
   if (change.sessionId) {

@@ -4,6 +4,7 @@ import { type Db, type Tx, withOrg } from '../db.ts';
 import { AppError, notFound } from '../errors.ts';
 import { tryGit } from '../forge/git.ts';
 import { repositoryDir } from '../forge/layout.ts';
+import { recordRepoEvent } from '../forge/record-repo-event.ts';
 import { isObjectName } from '../forge/refs.ts';
 import { newId } from '../ids.ts';
 import { publishNotice } from '../realtime/publish.ts';
@@ -111,7 +112,8 @@ async function readLine(
     gitDir,
   });
   const file = exitCode === 0 ? await readFileAt(gitDir, at.commitSha, at.path) : null;
-  const lines = file?.text.split('\n') ?? [];
+  // The newline at the end of a file ends its last line; it does not begin another.
+  const lines = file?.text.replace(/\n$/, '').split('\n') ?? [];
   const lineText = lines[at.line - 1];
   if (!file || file.binary || lineText === undefined) throw noSuchLine;
   const from = Math.max(0, at.line - 1 - AROUND_LINES);
@@ -128,18 +130,11 @@ async function addComment(tx: Tx, { change, thread, body, author, around, now }:
   const earlier = await tx.reviewComment.findMany({ where: { threadId: thread.id }, orderBy: { createdAt: 'asc' }, take: 50 });
   const commentId = newId('comment');
   await tx.reviewComment.create({ data: { id: commentId, orgId, threadId: thread.id, authorId: author.userId, body } });
-  const repoEventId = newId('repoEvent');
-  await tx.repoEvent.create({
-    data: {
-      id: repoEventId,
-      orgId,
-      repositoryId: change.repositoryId,
-      kind: 'review_comment',
-      changeId: change.id,
-      commitSha: thread.commitSha,
-      deliveryId: `comment:${commentId}`,
-      payload: { threadId: thread.id, path: thread.path, line: thread.line },
-    },
+  const repoEventId = await recordRepoEvent(tx, change, {
+    kind: 'review_comment',
+    commitSha: thread.commitSha,
+    deliveryId: `comment:${commentId}`,
+    payload: { threadId: thread.id, path: thread.path, line: thread.line },
   });
   await recordAudit(tx, {
     orgId,

@@ -19,6 +19,7 @@ export async function listChanges(tx: Tx, filter: { state?: Change['state'] }) {
     }),
     tx.check.findMany({
       where: { changeId: { in: changes.map(({ id }) => id) } },
+      orderBy: { createdAt: 'asc' },
       select: { changeId: true, commitSha: true, name: true, state: true },
     }),
   ]);
@@ -35,7 +36,7 @@ export async function listChanges(tx: Tx, filter: { state?: Change['state'] }) {
 export async function getChangeRows(tx: Tx, repository: Repository, number: number) {
   const change = await requireChange(tx, { repositoryId: repository.id, number });
   const [checks, threads, session, merger] = await Promise.all([
-    tx.check.findMany({ where: { changeId: change.id }, orderBy: [{ createdAt: 'desc' }, { name: 'asc' }], take: 200 }),
+    tx.check.findMany({ where: { changeId: change.id }, orderBy: { createdAt: 'desc' }, take: 200 }),
     tx.reviewThread.findMany({ where: { changeId: change.id }, orderBy: { createdAt: 'asc' }, take: 500 }),
     change.sessionId ? tx.session.findUnique({ where: { id: change.sessionId } }) : null,
     change.mergedById ? tx.user.findUnique({ where: { id: change.mergedById }, select: { name: true, email: true } }) : null,
@@ -58,7 +59,7 @@ export async function getChangeRows(tx: Tx, repository: Repository, number: numb
     change,
     repository,
     mergedBy: merger ? (merger.name ?? merger.email) : null,
-    checks: checks.map(summarizeCheck),
+    checks: checks.reverse().map(summarizeCheck),
     threads: threads.map((thread) => ({
       ...thread,
       comments: comments

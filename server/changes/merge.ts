@@ -6,7 +6,7 @@ import { AppError, notFound } from '../errors.ts';
 import { git, identityEnv, tryGit } from '../forge/git.ts';
 import { repositoryDir } from '../forge/layout.ts';
 import { withLock } from '../forge/lock.ts';
-import { newId } from '../ids.ts';
+import { recordRepoEvent } from '../forge/record-repo-event.ts';
 import { publishNotice } from '../realtime/publish.ts';
 import { findCommit } from '../repositories/bare-repository.ts';
 import { appendEvent } from '../sessions/append-event.ts';
@@ -57,6 +57,7 @@ async function readMerge(tx: Tx, input: MergeInput): Promise<{ change: Change; r
   if (change.headSha !== input.expectedHeadSha) throw headMoved();
   const checks = await tx.check.findMany({
     where: { changeId: change.id, commitSha: change.headSha },
+    orderBy: { createdAt: 'asc' },
     select: { name: true, state: true },
   });
   const verdict = decideMergeable({
@@ -124,17 +125,11 @@ async function recordMerge(tx: Tx, { change, mergedSha, person, now }: MergeReco
     data: { state: 'merged', mergedSha, mergedById: person.userId, endedAt: now },
   });
   await tx.check.updateMany({ where: { changeId: change.id, state: 'queued' }, data: { state: 'superseded' } });
-  await tx.repoEvent.create({
-    data: {
-      id: newId('repoEvent'),
-      orgId,
-      repositoryId: change.repositoryId,
-      kind: 'merged',
-      changeId: change.id,
-      commitSha: mergedSha,
-      deliveryId: `merged:${change.id}`,
-      payload: { number: change.number },
-    },
+  await recordRepoEvent(tx, change, {
+    kind: 'merged',
+    commitSha: mergedSha,
+    deliveryId: `merged:${change.id}`,
+    payload: { number: change.number },
   });
   await recordAudit(tx, {
     orgId,

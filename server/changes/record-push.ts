@@ -5,6 +5,7 @@ import { describeProblems, type EnvironmentResult } from '../environments/enviro
 import { git } from '../forge/git.ts';
 import { repositoryDir } from '../forge/layout.ts';
 import { withLock } from '../forge/lock.ts';
+import { recordRepoEvent } from '../forge/record-repo-event.ts';
 import { newId } from '../ids.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Logger } from '../logger.ts';
@@ -40,7 +41,7 @@ export async function recordPush(deps: RecordPushDeps, input: { orgId: string; s
   return withLock(gitDir, async () => {
     const pushed = await readPushed(gitDir, session.branch, repository.defaultBranch);
     if (!pushed) return null;
-    const change = await withOrg(deps.db, orgId, (tx) => writePush(tx, { session, repository, pushed }));
+    const change = await withOrg(deps.db, orgId, (tx) => writePush(tx, { session, repository, pushed, now: deps.clock.now() }));
     if (change)
       deps.logger.info(
         { event: 'change.pushed', orgId, sessionId, changeId: change.id, commitSha: change.headSha },
@@ -61,31 +62,27 @@ async function readPushed(gitDir: string, branch: string, defaultBranch: string)
   return { headSha, baseSha, subject, environment: await environmentAt(gitDir, headSha) };
 }
 
-type PushFacts = { session: Session; repository: Repository; pushed: Pushed };
+type PushFacts = { session: Session; repository: Repository; pushed: Pushed; now: Date };
 
-async function writePush(tx: Tx, { session, repository, pushed }: PushFacts): Promise<Change | null> {
+async function writePush(tx: Tx, { session, repository, pushed, now }: PushFacts): Promise<Change | null> {
   const { orgId } = session;
   const ref = { orgId, sessionId: session.id };
   // Numbers are given out under this lock, which also makes two recorders of one push agree.
   await tx.$queryRaw`select 1 from "Repository" where id = ${repository.id} for no key update`;
+  // So that nobody merges or closes the change between looking and writing.
+  await tx.$queryRaw`select 1 from "Change" where "sessionId" = ${session.id} for no key update`;
   const current = await tx.session.findUniqueOrThrow({ where: { id: session.id }, select: { state: true } });
   const open = await tx.change.findFirst({ where: { sessionId: session.id, state: 'open' } });
   if (open?.headSha === pushed.headSha || !acceptsInput(current.state)) return null;
 
   const change = open
     ? await tx.change.update({ where: { id: open.id }, data: { headSha: pushed.headSha, baseSha: pushed.baseSha } })
-    : await openChange(tx, { session, repository, pushed });
-  await tx.repoEvent.create({
-    data: {
-      id: newId('repoEvent'),
-      orgId,
-      repositoryId: repository.id,
-      kind: 'push',
-      changeId: change.id,
-      commitSha: pushed.headSha,
-      deliveryId: `push:${change.id}:${pushed.headSha}`,
-      payload: { branch: session.branch, subject: pushed.subject },
-    },
+    : await openChange(tx, { session, repository, pushed, now });
+  await recordRepoEvent(tx, change, {
+    kind: 'push',
+    commitSha: pushed.headSha,
+    deliveryId: `push:${change.id}:${pushed.headSha}`,
+    payload: { branch: session.branch, subject: pushed.subject },
   });
   await appendEvent(tx, ref, {
     kind: 'pushed',
@@ -98,7 +95,7 @@ async function writePush(tx: Tx, { session, repository, pushed }: PushFacts): Pr
     where: { changeId: change.id, state: 'queued', commitSha: { not: pushed.headSha } },
     data: { state: 'superseded' },
   });
-  if (pushed.environment.ok) await queueChecks(tx, change, pushed.environment.environment.checks);
+  if (pushed.environment.ok) await queueChecks(tx, change, pushed.environment.environment.checks, now);
   else {
     await appendEvent(tx, ref, {
       kind: 'error',
@@ -130,20 +127,13 @@ async function openChange(tx: Tx, { session, repository, pushed }: PushFacts): P
   });
 }
 
-async function queueChecks(tx: Tx, change: Change, checks: { name: string; command: string }[]): Promise<void> {
-  for (const { name, command } of checks) {
+async function queueChecks(tx: Tx, change: Change, checks: { name: string; command: string }[], now: Date): Promise<void> {
+  const { orgId, repositoryId, id: changeId, headSha: commitSha } = change;
+  for (const [index, { name, command }] of checks.entries()) {
     const id = newId('check');
-    await tx.check.create({
-      data: {
-        id,
-        orgId: change.orgId,
-        repositoryId: change.repositoryId,
-        changeId: change.id,
-        commitSha: change.headSha,
-        name,
-        command,
-      },
-    });
-    await enqueue(tx, 'run-check', { orgId: change.orgId, checkId: id });
+    // A millisecond apart: they are listed by it, and keep the order of the file.
+    const createdAt = new Date(now.getTime() + index);
+    await tx.check.create({ data: { id, orgId, repositoryId, changeId, commitSha, name, command, createdAt } });
+    await enqueue(tx, 'run-check', { orgId, checkId: id });
   }
 }

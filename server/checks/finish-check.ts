@@ -1,6 +1,6 @@
 import type { Change, Check } from '../../prisma/generated/client.ts';
 import { type Db, type Tx, withOrg } from '../db.ts';
-import { newId } from '../ids.ts';
+import { recordRepoEvent } from '../forge/record-repo-event.ts';
 import { appendEvent } from '../sessions/append-event.ts';
 import { queueMessage } from '../sessions/queue-message.ts';
 import { failureMessage } from './failure-message.ts';
@@ -36,8 +36,9 @@ export async function finishCheck(db: Db, { orgId, checkId, outcome, now }: Fini
     if (count === 0) return false;
     const check = await tx.check.findUniqueOrThrow({ where: { id: checkId } });
     const change = await publishCheck(tx, check);
-    const repoEventId = state === 'errored' ? null : await recordResult(tx, check, now);
-    if (!change?.sessionId) return true;
+    if (!change) return true;
+    const repoEventId = state === 'errored' ? null : await recordResult(tx, change, check, now);
+    if (!change.sessionId) return true;
     const ref = { orgId, sessionId: change.sessionId };
     await appendEvent(tx, ref, { kind: 'check', checkId, name: check.name, state });
     if (outcome.kind === 'errored') {
@@ -54,22 +55,14 @@ export async function finishCheck(db: Db, { orgId, checkId, outcome, now }: Fini
   });
 }
 
-async function recordResult(tx: Tx, check: Check, now: Date): Promise<string> {
-  const id = newId('repoEvent');
-  await tx.repoEvent.create({
-    data: {
-      id,
-      orgId: check.orgId,
-      repositoryId: check.repositoryId,
-      kind: check.state === 'passed' ? 'check_passed' : 'check_failed',
-      changeId: check.changeId,
-      commitSha: check.commitSha,
-      // A check that is run again is another delivery.
-      deliveryId: `check:${check.id}:${now.toISOString()}`,
-      payload: { name: check.name, exitCode: check.exitCode },
-    },
+function recordResult(tx: Tx, change: Change, check: Check, now: Date): Promise<string> {
+  return recordRepoEvent(tx, change, {
+    kind: check.state === 'passed' ? 'check_passed' : 'check_failed',
+    commitSha: check.commitSha,
+    // A check that is run again is another delivery.
+    deliveryId: `check:${check.id}:${now.toISOString()}`,
+    payload: { name: check.name, exitCode: check.exitCode },
   });
-  return id;
 }
 
 type Settled = { change: Change; sessionId: string; commitSha: string; repoEventId: string | null };
@@ -79,7 +72,7 @@ async function tellAgent(tx: Tx, { change, sessionId, commitSha, repoEventId }: 
   if (change.state !== 'open' || change.headSha !== commitSha) return;
   const checks = await tx.check.findMany({
     where: { changeId: change.id, commitSha },
-    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+    orderBy: { createdAt: 'asc' },
   });
   if (checks.some(({ state }) => state === 'queued' || state === 'running')) return;
   const failed = checks.filter(({ state }) => state === 'failed');

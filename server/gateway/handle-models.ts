@@ -4,6 +4,7 @@ import type { Db } from '../db.ts';
 import type { MachineCaller } from '../internal/authorize.ts';
 import { sendJson } from '../internal/respond.ts';
 import type { Logger } from '../logger.ts';
+import { parseJson } from '../parse-json.ts';
 import { parseOrgPolicy } from '../policy/policy.ts';
 import { answerAsDemo } from './demo/answer.ts';
 import { errorBody, type ModelError } from './model-error.ts';
@@ -45,7 +46,7 @@ export async function handleModels(
     return sendError(res, invalid(404, 'not_found', 'Warren’s model gateway serves POST /v1/responses and GET /v1/models only.'));
   }
   const startedAt = performance.now();
-  const request = requestSchema.safeParse(body === null ? null : parseJson(body));
+  const request = requestSchema.safeParse(body === null ? null : parseJson(body.toString('utf8')));
   const model = request.success ? request.data.model : 'unknown';
   const refusal = refuseCall(deps, caller, body, request.success ? request.data.model : null);
   const result = refusal ? refused(res, refusal) : await answer(deps, body!, request.data!, res);
@@ -107,12 +108,4 @@ function sendError(res: ServerResponse, error: ModelError): void {
 
 function invalid(status: number, code: string, message: string): ModelError {
   return { status, type: 'invalid_request_error', code, message };
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return null;
-  }
 }

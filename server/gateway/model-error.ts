@@ -1,3 +1,6 @@
+import { z } from 'zod';
+import { parseJson } from '../parse-json.ts';
+
 /** An error in OpenAI's shape, which every Responses API client can read. */
 export type ModelError = {
   status: number;
@@ -76,12 +79,13 @@ export function garbled(detail: string): ModelError {
   };
 }
 
+const saidSchema = z.union([
+  z.object({ error: z.object({ message: z.string() }) }).transform(({ error }) => error.message),
+  z.object({ error: z.string() }).transform(({ error }) => error),
+  z.object({ message: z.string() }).transform(({ message }) => message),
+]);
+
+/** The provider's own words, in the shapes that are about; empty when there are none. */
 function providerMessage(body: string): string {
-  try {
-    const parsed = JSON.parse(body) as { error?: { message?: unknown } | string; message?: unknown };
-    const message = typeof parsed.error === 'object' ? parsed.error?.message : (parsed.error ?? parsed.message);
-    return typeof message === 'string' ? message.slice(0, MESSAGE_CHARS_MAX) : '';
-  } catch {
-    return '';
-  }
+  return saidSchema.safeParse(parseJson(body)).data?.slice(0, MESSAGE_CHARS_MAX) ?? '';
 }

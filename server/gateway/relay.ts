@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { sendJson } from '../internal/respond.ts';
+import { parseJson } from '../parse-json.ts';
 import { errorBody, fromProviderStatus, garbled, type ModelError, timeoutError, unreachable } from './model-error.ts';
 import type { ModelProvider } from './provider.ts';
 import { createSseScanner, readUsage, type Usage } from './sse-scanner.ts';
@@ -81,8 +82,9 @@ async function relayStream(answer: Response, res: ServerResponse, silence: Silen
 
 async function relayJson(answer: Response, res: ServerResponse, heard: () => void): Promise<RelayResult> {
   const text = await readText(answer, JSON_BODY_BYTES_MAX, heard);
-  const parsed = text === null ? null : parseObject(text);
-  if (!parsed) return refuse(res, garbled(text === null ? 'it is too large.' : 'it is not JSON.'));
+  const parsed = text === null ? undefined : parseJson(text);
+  if (typeof parsed !== 'object' || parsed === null)
+    return refuse(res, garbled(text === null ? 'it is too large.' : 'it is not JSON.'));
   sendJson(res, 200, parsed);
   return { status: 200, usage: readUsage(parsed) ?? NO_USAGE, error: null };
 }
@@ -123,15 +125,6 @@ async function readText(answer: Response, bytesMax: number, heard: () => void): 
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function parseObject(text: string): Record<string, unknown> | null {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : null;
-  } catch {
-    return null;
-  }
 }
 
 function causeOf(error: unknown): string {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJson } from '../parse-json.ts';
 
 /*
  * Watches a Responses API event stream go by for what we keep of it: how it ended and the tokens it cost. It changes
@@ -66,12 +67,4 @@ export function readUsage(response: unknown): Usage | null {
   const parsed = responseSchema.safeParse(response);
   if (!parsed.success || !parsed.data.usage) return null;
   return { inputTokens: parsed.data.usage.input_tokens, outputTokens: parsed.data.usage.output_tokens };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

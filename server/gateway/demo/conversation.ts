@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJson } from '../../parse-json.ts';
 import type { CommandResult, ExecutedCommand } from './script.ts';
 
 /*
@@ -110,12 +111,4 @@ function outputText(output: unknown): string {
   if (Array.isArray(output)) return output.map((part) => textPart.safeParse(part).data?.text ?? '').join('');
   const wrapped = z.object({ content: z.unknown() }).safeParse(output);
   return wrapped.success && wrapped.data.content !== undefined ? outputText(wrapped.data.content) : '';
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -81,6 +81,7 @@ describe('a task', () => {
       'npm test',
       'git add',
     ]);
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text
     expect(turn.commands[3]).toContain("+  return `${sign}${SYMBOLS[currency]}${whole}.${String(rest).padStart(2, '0')}`;");
     expect(turn.commands[3]).toContain('--- a/src/money.ts');
     expect(turn.commands[5]).toContain('git push -u origin HEAD');
