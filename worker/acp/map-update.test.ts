@@ -85,6 +85,13 @@ describe('mapUpdate', () => {
     expect(output).not.toContain('\uFFFD');
   });
 
+  it('takes output out of the code block that some agents wrap it in', () => {
+    const { rows } = fold([
+      tool('t', { content: [{ type: 'content', content: { type: 'text', text: '```sh\na\n```b\n```' } }] }),
+    ]);
+    expect(rows).toMatchObject([{ event: { output: 'a\n```b' } }]);
+  });
+
   it('carries diffs', () => {
     const diff = { type: 'diff', path: '/workspace/a.ts', oldText: null, newText: 'x' };
     expect(fold([tool('t', { content: [diff] })]).rows).toMatchObject([

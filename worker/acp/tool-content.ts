@@ -62,7 +62,12 @@ export function toolOutput(content: readonly unknown[] | null | undefined, rawOu
     return parsed.success && parsed.data.type === 'content' ? [toPlainText(parsed.data.content)] : [];
   });
   const text = texts.length > 0 ? texts.join('\n') : rawText.safeParse(rawOutput).data;
-  return text === undefined ? null : lastBytes(text, TOOL_OUTPUT_BYTES_MAX);
+  return text === undefined ? null : lastBytes(withoutFence(text), TOOL_OUTPUT_BYTES_MAX);
+}
+
+/** Some agents send terminal output as one Markdown code block. */
+function withoutFence(text: string): string {
+  return /^```\w*\n([\s\S]*?)\n?```\s*$/.exec(text)?.[1] ?? text;
 }
 
 /** Diffs of this update; null when it carries no content, so that earlier ones stay. */

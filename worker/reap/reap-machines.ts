@@ -3,25 +3,26 @@ import type { Machine } from '../../prisma/generated/client.ts';
 import type { HostClient } from '../../server/hosts/host-client.ts';
 import type { WorkerDeps } from '../deps.ts';
 import { endMachineRow, removeMachine } from '../machines/open-machine.ts';
+import { listedHosts } from './listed-hosts.ts';
 
 /** A row is written before its machine is made, and a machine may be on its way out: younger ones are left alone. */
 const SETTLE_MS = 60_000;
 
 /** Brings rows of live machines and what hosts really run in line. A host that does not answer changes nothing. */
 export async function reapMachines(deps: WorkerDeps): Promise<void> {
-  for (const host of await deps.systemDb.host.findMany()) {
-    const client = await deps.hosts.client(host.id);
-    const rows = await deps.systemDb.machine.findMany({ where: { hostId: host.id, endedAt: null } });
+  for (const { hostId, client } of await listedHosts(deps)) {
     const running = await client.machines();
-    await removeStrangers(deps, client, running, new Set(rows.map(({ id }) => id)));
+    await removeStrangers(deps, client, running);
     const known = new Map(running.map((view) => [view.machineId, view]));
+    const rows = await deps.systemDb.machine.findMany({ where: { hostId, endedAt: null } });
     for (const row of rows) await settleRow(deps, row, known.get(row.id) ?? null);
   }
 }
 
-async function removeStrangers(deps: WorkerDeps, client: HostClient, running: MachineView[], rows: Set<string>): Promise<void> {
+async function removeStrangers(deps: WorkerDeps, client: HostClient, running: MachineView[]): Promise<void> {
   for (const view of running) {
-    if (rows.has(view.machineId) || ageMs(deps, new Date(view.createdAt)) < SETTLE_MS) continue;
+    if (ageMs(deps, new Date(view.createdAt)) < SETTLE_MS) continue;
+    if ((await deps.systemDb.machine.count({ where: { id: view.machineId, endedAt: null } })) > 0) continue;
     deps.log.warn({ event: 'machine.orphan_removed', machineId: view.machineId }, 'machine without a live row removed');
     await client.remove(view.machineId, view.lease);
   }

@@ -1,6 +1,8 @@
 import type { Snapshot } from '../../prisma/generated/client.ts';
+import type { HostClient } from '../../server/hosts/host-client.ts';
 import type { WorkerDeps } from '../deps.ts';
 import { dropSnapshot } from '../machines/drop-snapshots.ts';
+import { listedHosts } from './listed-hosts.ts';
 
 const SETTLE_MS = 60_000;
 
@@ -11,7 +13,7 @@ export async function reapSnapshots(deps: WorkerDeps): Promise<void> {
   for (const row of rows) {
     if (!(await isNeeded(deps, row))) await dropSnapshot(deps, row);
   }
-  for (const host of await deps.systemDb.host.findMany()) await removeStrangers(deps, host.id, before);
+  for (const { client } of await listedHosts(deps)) await removeStrangers(deps, client, before);
 }
 
 /** A session's last one; a template's while it is current, or while a session that came from it has not ended. */
@@ -23,8 +25,7 @@ async function isNeeded(deps: WorkerDeps, row: Snapshot): Promise<boolean> {
   return (await deps.systemDb.session.count({ where: { templateId: row.templateId, state: { not: 'stopped' } } })) > 0;
 }
 
-async function removeStrangers(deps: WorkerDeps, hostId: string, before: Date): Promise<void> {
-  const client = await deps.hosts.client(hostId);
+async function removeStrangers(deps: WorkerDeps, client: HostClient, before: Date): Promise<void> {
   for (const { snapshotId, manifest } of await client.snapshots()) {
     if (new Date(manifest.createdAt) > before) continue;
     if ((await deps.systemDb.snapshot.count({ where: { id: snapshotId, deletedAt: null } })) > 0) continue;

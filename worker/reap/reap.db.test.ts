@@ -67,6 +67,18 @@ describe('the sweep', () => {
     expect(rig.fake.machines.size).toBe(2);
   });
 
+  it('does not hold the machines of a host set up anew against the old one', async () => {
+    const session = await aSession(test.db, rig.org, { state: 'running' });
+    const owner = { sessionId: session.id, branch: session.branch };
+    const used = await inOrg((tx) => insertMachine(tx, { orgId: rig.org.orgId, hostId, lease: 1, purpose: 'session', owner }));
+    await inOrg((tx) => tx.session.update({ where: { id: session.id }, data: { machineId: used.id } }));
+    boot(used.id);
+    const before = { url: rig.hostUrl, accelerator: 'tcg', info: {}, lastSeenAt: new Date() };
+    await test.systemDb.host.create({ data: { id: newId('host'), ...before } });
+    await sweepLater();
+    expect(rig.fake.machines.size).toBe(1);
+  });
+
   it('removes snapshots nobody needs and keeps the one to wake from', async () => {
     const kept = newId('snapshot');
     const session = await aSession(test.db, rig.org, { state: 'suspended', snapshotId: kept });
