@@ -45,9 +45,12 @@ export async function servePty(ws: WebSocket, session: PtySession, request: Term
   ws.on('close', () => terminal?.destroy());
 
   while (ws.readyState === ws.OPEN) {
+    // What is typed meanwhile waits in the socket instead of being lost.
+    ws.pause();
     const client = await session.channel.client(CLIENT_DEADLINE_MS);
     const attached = await openTerminal(client, { ...request, ...size });
     terminal = attached;
+    ws.resume();
     if (ws.readyState !== ws.OPEN) attached.destroy();
     const exited = await copyOutput(attached, ws);
     terminal = null;

@@ -97,7 +97,10 @@ function serveUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer, socket
         const durationMs = Math.round(performance.now() - startedAt);
         log.info({ event: 'api.pty', id, name: request.name, durationMs }, 'terminal closed');
       });
-      servePty(ws, session, request).catch((error) => ws.close(1011, messageOf(error).slice(0, 100)));
+      servePty(ws, session, request).catch((error) => {
+        ws.resume();
+        ws.close(1011, messageOf(error).slice(0, 100));
+      });
     });
   } catch (error) {
     const body = toErrorBody(error);
