@@ -10,7 +10,7 @@ import { newId } from '../ids.ts';
 import { publishNotice } from '../realtime/publish.ts';
 import { readFileAt } from '../repositories/bare-repository.ts';
 import { queueMessage } from '../sessions/queue-message.ts';
-import { mapLine, type Place } from './map-line.ts';
+import { createLineMapper, type Place } from './map-line.ts';
 import { requireOpenChange } from './require-change.ts';
 import { reviewMessage } from './review-message.ts';
 
@@ -50,7 +50,7 @@ export async function comment({ db, forgeDir }: CommentDeps, input: CommentInput
   const change = await withOrg(db, input.orgId, (tx) => requireOpenChange(tx, input));
   const gitDir = repositoryDir(forgeDir, input.orgId, input.repositoryId);
   const seen = await readLine(gitDir, change, input);
-  const now = await mapLine(gitDir, input.commitSha, change.headSha, { path: input.path, line: input.line });
+  const now = await createLineMapper(gitDir, change.headSha)(input);
   return withOrg(db, input.orgId, async (tx) => {
     await requireOpenChange(tx, input);
     const thread = await tx.reviewThread.create({
@@ -76,7 +76,7 @@ export async function reply({ db, forgeDir }: CommentDeps, input: ReplyInput): P
   const { change, thread } = await withOrg(db, input.orgId, (tx) => requireThread(tx, input.threadId));
   const gitDir = repositoryDir(forgeDir, input.orgId, change.repositoryId);
   const { around } = await readLine(gitDir, change, thread);
-  const now = await mapLine(gitDir, thread.commitSha, change.headSha, thread);
+  const now = await createLineMapper(gitDir, change.headSha)(thread);
   return withOrg(db, input.orgId, async (tx) => {
     await requireOpenChange(tx, change);
     const delivered = await addComment(tx, { change, thread, body: input.body, author: input.author, around, now });

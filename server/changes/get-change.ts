@@ -3,7 +3,7 @@ import type { Tx } from '../db.ts';
 import { GitError } from '../forge/git.ts';
 import { findCommit } from '../repositories/bare-repository.ts';
 import { computeStatus } from '../sessions/status.ts';
-import { mapLine } from './map-line.ts';
+import { createLineMapper } from './map-line.ts';
 import { decideMergeable, type Mergeable, tryMerge } from './mergeable.ts';
 import { requireChange } from './require-change.ts';
 
@@ -95,17 +95,18 @@ export async function placeThreads<T extends Pick<ReviewThread, 'path' | 'line' 
   headSha: string,
   threads: readonly T[],
 ): Promise<PlacedThread<T>[]> {
-  return Promise.all(
-    threads.map(async (thread) => {
-      const place = await mapLine(gitDir, thread.commitSha, headSha, thread).catch(() => null);
-      return {
-        ...thread,
-        outdated: place === null,
-        currentPath: place?.path ?? thread.path,
-        currentLine: place?.line ?? thread.line,
-      };
-    }),
-  );
+  const findLine = createLineMapper(gitDir, headSha);
+  const placed: PlacedThread<T>[] = [];
+  for (const thread of threads) {
+    const place = await findLine(thread).catch(() => null);
+    placed.push({
+      ...thread,
+      outdated: place === null,
+      currentPath: place?.path ?? thread.path,
+      currentLine: place?.line ?? thread.line,
+    });
+  }
+  return placed;
 }
 
 export type MergeableInput = {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openBareRepository } from '../testing/bare.ts';
-import { mapLine, shiftLine } from './map-line.ts';
+import { createLineMapper, type Place, shiftLine } from './map-line.ts';
 
 const { gitDir, commit } = openBareRepository();
+const mapLine = (commitSha: string, to: string, place: Place) => createLineMapper(gitDir, to)({ ...place, commitSha });
 const text = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
 
 describe('where a line went', () => {
@@ -12,12 +13,12 @@ describe('where a line went', () => {
     const from = await commit({ 'a.txt': text(lines), 'other.txt': 'x\n' });
     const edited = ['new first', ...lines.slice(0, 9), 'line 10 changed', ...lines.slice(12)];
     const to = await commit({ 'a.txt': null, 'b.txt': text(edited) });
-    expect(await mapLine(gitDir, from, to, { path: 'a.txt', line: 1 })).toEqual({ path: 'b.txt', line: 2 });
-    expect(await mapLine(gitDir, from, to, { path: 'a.txt', line: 10 })).toBeNull();
-    expect(await mapLine(gitDir, from, to, { path: 'a.txt', line: 11 })).toBeNull();
-    expect(await mapLine(gitDir, from, to, { path: 'a.txt', line: 20 })).toEqual({ path: 'b.txt', line: 19 });
-    expect(await mapLine(gitDir, from, to, { path: 'other.txt', line: 1 })).toEqual({ path: 'other.txt', line: 1 });
-    expect(await mapLine(gitDir, to, await commit({ 'b.txt': null }), { path: 'b.txt', line: 1 })).toBeNull();
+    expect(await mapLine(from, to, { path: 'a.txt', line: 1 })).toEqual({ path: 'b.txt', line: 2 });
+    expect(await mapLine(from, to, { path: 'a.txt', line: 10 })).toBeNull();
+    expect(await mapLine(from, to, { path: 'a.txt', line: 11 })).toBeNull();
+    expect(await mapLine(from, to, { path: 'a.txt', line: 20 })).toEqual({ path: 'b.txt', line: 19 });
+    expect(await mapLine(from, to, { path: 'other.txt', line: 1 })).toEqual({ path: 'other.txt', line: 1 });
+    expect(await mapLine(to, await commit({ 'b.txt': null }), { path: 'b.txt', line: 1 })).toBeNull();
   });
 
   it('agrees with the text itself, for any edit', () => {

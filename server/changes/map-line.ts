@@ -5,21 +5,45 @@ export type Place = { path: string; line: number };
 /** A run of old lines replaced by new ones; `oldCount` 0 inserts after `oldStart`. */
 export type Replaced = { oldStart: number; oldCount: number; newCount: number };
 
-/** Where a line is in a newer commit, or null when it was changed or removed since. */
-export async function mapLine(gitDir: string, fromSha: string, toSha: string, place: Place): Promise<Place | null> {
-  if (fromSha === toSha) return place;
-  const tree = ['diff-tree', '-r', '--find-renames', '--no-color', '--no-ext-diff', '--no-textconv'];
-  const names = parseNameStatus(await git([...tree, '-z', '--name-status', '--end-of-options', fromSha, toSha], { gitDir }));
-  const entry = names.find(({ path, oldPath }) => (oldPath ?? path) === place.path);
-  if (!entry) return place;
-  if (entry.status === 'deleted') return null;
-  const objects = [`${fromSha}:${place.path}`, `${toSha}:${entry.path}`];
-  const patch = await git(
-    ['diff', '--no-color', '--no-ext-diff', '--no-textconv', '--unified=0', '--end-of-options', ...objects],
-    { gitDir },
-  );
-  const line = shiftLine(place.line, parseReplaced(patch));
-  return line === null ? null : { path: entry.path, line };
+const DIFF_OPTIONS = ['--no-color', '--no-ext-diff', '--no-textconv'];
+
+/** Finds where lines of older commits are at `toSha`; a line that was changed or removed since is null. Asks git once per commit and file. */
+export function createLineMapper(gitDir: string, toSha: string): (place: Place & { commitSha: string }) => Promise<Place | null> {
+  const renames = remember(async (fromSha: string) => {
+    const args = [
+      'diff-tree',
+      '-r',
+      '--find-renames',
+      '-z',
+      '--name-status',
+      ...DIFF_OPTIONS,
+      '--end-of-options',
+      fromSha,
+      toSha,
+    ];
+    return parseNameStatus(await git(args, { gitDir }));
+  });
+  const edits = remember(async (objects: string) => {
+    const args = ['diff', '--unified=0', ...DIFF_OPTIONS, '--end-of-options', ...objects.split('\0')];
+    return parseReplaced(await git(args, { gitDir }));
+  });
+  return async ({ path, line, commitSha }) => {
+    if (commitSha === toSha) return { path, line };
+    const entry = (await renames(commitSha)).find((one) => (one.oldPath ?? one.path) === path);
+    if (!entry) return { path, line };
+    if (entry.status === 'deleted') return null;
+    const shifted = shiftLine(line, await edits(`${commitSha}:${path}\0${toSha}:${entry.path}`));
+    return shifted === null ? null : { path: entry.path, line: shifted };
+  };
+}
+
+function remember<T>(fn: (key: string) => Promise<T>): (key: string) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
+  return (key) => {
+    const found = known.get(key) ?? fn(key);
+    known.set(key, found);
+    return found;
+  };
 }
 
 export function parseReplaced(patch: string): Replaced[] {

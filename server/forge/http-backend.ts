@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -34,8 +36,10 @@ const STDERR_CHARS_MAX = 4_096;
 
 export type GitHttpOutcome = { exitCode: number | null; stderr: string };
 
-/** Answers one request; resolves when the answer is complete or the connection is gone. */
+/** Answers one request; resolves when the answer is complete or the connection is gone. @throws when a push could not be guarded */
 export async function serveGitHttp(req: IncomingMessage, res: ServerResponse, call: GitHttpCall): Promise<GitHttpOutcome> {
+  // git runs on without a hook that it cannot execute, and would let every push through.
+  if (call.allowedRef) await access(join(HOOKS_DIR, 'pre-receive'), constants.X_OK);
   const child = spawn('git', ['http-backend'], { env: cgiEnv(req, call), stdio: ['pipe', 'pipe', 'pipe'] });
   const kill = () => child.kill('SIGKILL');
   const deadline = setTimeout(kill, REQUEST_MS_MAX);
