@@ -17,7 +17,8 @@ export type People = Pick<PrismaClient, 'user' | 'account' | 'authSession' | 've
 export type SystemDb = PrismaClient;
 
 type Client = PrismaClient;
-const clients = new WeakMap<Db, Client>();
+type Connected = { client: Client; onNoticeLost: (error: unknown) => void };
+const clients = new WeakMap<Db, Connected>();
 const pendingNotices = new WeakMap<Tx, Notice[]>();
 
 const TRANSACTION_WAIT_MS_MAX = 10_000;
@@ -35,11 +36,17 @@ function connect(connectionString: string, connectionsMax: number): Client {
   });
 }
 
+export type DbOptions = {
+  connectionsMax?: number;
+  /** The work was committed, but pages will not hear of it until they read again. */
+  onNoticeLost?: (error: unknown) => void;
+};
+
 /** @param url connection string of the role warren_app */
-export function createDb(url: string, { connectionsMax = 20 }: { connectionsMax?: number } = {}): Db {
+export function createDb(url: string, { connectionsMax = 20, onNoticeLost = () => {} }: DbOptions = {}): Db {
   const client = connect(url, connectionsMax);
   const db: Db = { people: client, close: () => client.$disconnect() };
-  clients.set(db, client);
+  clients.set(db, { client, onNoticeLost });
   return db;
 }
 
@@ -48,10 +55,10 @@ export function createSystemDb(url: string, { connectionsMax = 4 }: { connection
   return connect(url, connectionsMax);
 }
 
-function clientOf(db: Db): Client {
-  const client = clients.get(db);
-  if (!client) throw new Error('not a database made by createDb');
-  return client;
+function connected(db: Db): Connected {
+  const found = clients.get(db);
+  if (!found) throw new Error('not a database made by createDb');
+  return found;
 }
 
 /**
@@ -59,14 +66,15 @@ function clientOf(db: Db): Client {
  * the commit; when it rolls back they are dropped.
  */
 export async function withOrg<T>(db: Db, orgId: string, fn: (tx: Tx) => Promise<T>): Promise<T> {
-  const client = clientOf(db);
+  const { client, onNoticeLost } = connected(db);
   const notices: Notice[] = [];
   const result = await client.$transaction(async (tx) => {
     await tx.$executeRaw`select set_config('warren.org_id', ${orgId}, true)`;
     pendingNotices.set(tx, notices);
     return fn(tx);
   });
-  await sendNotices(client, notices);
+  // What was done is done: a caller that saw this fail would do it again.
+  await sendNotices(client, notices).catch(onNoticeLost);
   return result;
 }
 
@@ -76,7 +84,7 @@ export async function withUser<T>(
   userId: string,
   fn: (tx: Pick<Tx, 'member' | 'organization'>) => Promise<T>,
 ): Promise<T> {
-  return clientOf(db).$transaction(async (tx) => {
+  return connected(db).client.$transaction(async (tx) => {
     await tx.$executeRaw`select set_config('warren.user_id', ${userId}, true)`;
     return fn(tx);
   });
@@ -92,13 +100,20 @@ export function addPendingNotice(tx: Tx, notice: Notice): void {
 /** NOTIFY holds a lock over all commits, so it gets a transaction of its own that lasts no longer than itself. */
 async function sendNotices(client: Client, notices: Notice[]): Promise<void> {
   if (notices.length === 0) return;
-  const payloads = [...new Set(notices.map((notice) => JSON.stringify(notice)))];
+  // The last of each thing and kind of news: its revision stands for those before it.
+  const lastOfEach = new Map(notices.map((notice) => [keyOf(notice), notice]));
+  const payloads = [...lastOfEach.values()].map((notice) => JSON.stringify(notice));
   await client.$executeRaw`select pg_notify(${NOTIFY_CHANNEL}, payload) from unnest(${payloads}::text[]) as payload`;
+}
+
+function keyOf(notice: Notice): string {
+  const hasRev = 'rev' in notice && notice.rev !== undefined;
+  return JSON.stringify({ ...notice, rev: hasRev });
 }
 
 /** True when the database answers. */
 export async function isReachable(db: Db): Promise<boolean> {
-  return clientOf(db).$queryRaw`select 1`.then(
+  return connected(db).client.$queryRaw`select 1`.then(
     () => true,
     () => false,
   );

@@ -30,7 +30,9 @@ export function createServices(env: Env): Services {
     url: env.WARREN_URL,
     forgeDir: env.FORGE_DIR,
     grantSecret: env.WARREN_GRANT_SECRET,
-    db: createDb(env.DATABASE_URL),
+    db: createDb(env.DATABASE_URL, {
+      onNoticeLost: (err) => logger.warn({ event: 'realtime.notice_lost', err }, 'notice lost'),
+    }),
     systemDb,
     hosts: createHostDirectory({
       systemDb,

@@ -32,14 +32,17 @@ const t = initTRPC.context<Context>().create({
 export const router = t.router;
 export const createCallerFactory = t.createCallerFactory;
 
-/** Translates our errors into tRPC's, and logs one line per failed call. */
-const translateErrors = t.middleware(async ({ ctx, path, next }) => {
+/** Translates our errors into tRPC's, and logs one line per call. */
+const reportCalls = t.middleware(async ({ ctx, path, type, next }) => {
+  const startedAt = performance.now();
   const result = await next();
-  if (result.ok) return result;
-  throw toTrpcError(result.error, { log: ctx.log, path });
+  if (!result.ok) throw toTrpcError(result.error, { log: ctx.log, path });
+  const durationMs = Math.round(performance.now() - startedAt);
+  ctx.log[type === 'mutation' ? 'info' : 'debug']({ event: 'api.call', path, durationMs }, 'call');
+  return result;
 });
 
-export const publicProcedure = t.procedure.use(translateErrors);
+export const publicProcedure = t.procedure.use(reportCalls);
 
 /** A signed-in person. */
 export const authedProcedure = publicProcedure.use(({ ctx, next }) => {
