@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import path from 'node:path';
+import readline from 'node:readline';
+import type { Exec, ExecResult, MachineView } from '../../contract/machines.ts';
+import { layoutOf } from '../../storage/layout.ts';
+import { openTestHost } from './vm-host.ts';
+
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const TOKEN = 'a-token-for-tests-only';
+const MAIN = path.resolve(import.meta.dirname, '..', '..', 'main.ts');
+
+type Reply = { ok: true; value: unknown } | { ok: false; error: { code: string; message: string } };
+
+/** The real hostd as a process of its own, over a data directory of its own, to be killed and started again. */
+export class HostdProcess {
+  readonly dataDir: string;
+  readonly #accelerator: string;
+  #child: ChildProcess | null = null;
+  #url = '';
+
+  private constructor(dataDir: string, accelerator: string) {
+    this.dataDir = dataDir;
+    this.#accelerator = accelerator;
+  }
+
+  /** Shares the image of this host's data directory and is on its file system. */
+  static async make(): Promise<HostdProcess> {
+    const { layout, driver } = await openTestHost();
+    const dataDir = await mkdtemp(path.join(layout.dataDir, 'test-'));
+    await symlink(layout.images, path.join(dataDir, 'images'));
+    return new HostdProcess(dataDir, driver.platform.accelerator);
+  }
+
+  get layout() {
+    return layoutOf(this.dataDir);
+  }
+
+  async start(): Promise<void> {
+    const env = {
+      PATH: SYSTEM_PATH,
+      HOSTD_DATA_DIR: this.dataDir,
+      HOSTD_PORT: '0',
+      HOSTD_TOKEN: TOKEN,
+      HOSTD_ACCELERATOR: this.#accelerator,
+    };
+    const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    const output: string[] = [];
+    child.stderr.on('data', (chunk) => output.push(String(chunk)));
+    const port = await new Promise<number>((resolve, reject) => {
+      child.once('exit', () => reject(new Error(`hostd ended: ${output.join('')}`)));
+      readline.createInterface({ input: child.stdout }).on('line', (line) => {
+        output.push(`${line}\n`);
+        const { event, address } = JSON.parse(line) as { event?: string; address?: { port: number } };
+        if (event === 'hostd.listening' && address) resolve(address.port);
+      });
+    });
+    this.#url = `http://127.0.0.1:${port}/v1`;
+  }
+
+  /** As a power cut would end it; its machines run on. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (!child || child.exitCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  async send(method: string, target: string, body?: unknown): Promise<Reply> {
+    const reply = await fetch(`${this.#url}/${target}`, {
+      method,
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (reply.headers.get('content-type') !== 'application/json') return { ok: true, value: await reply.text() };
+    return (await reply.json()) as Reply;
+  }
+
+  /** @throws the refusal as text */
+  async call<T>(method: string, target: string, body?: unknown): Promise<T> {
+    const reply = await this.send(method, target, body);
+    if (!reply.ok) throw new Error(`${method} ${target}: ${reply.error.code}: ${reply.error.message}`);
+    return reply.value as T;
+  }
+
+  /** Standard output of a shell command in the guest. */
+  async shell(machineId: string, script: string, user: Exec['user'] = 'root'): Promise<string> {
+    const { stdout } = await this.call<ExecResult>('POST', `machines/${machineId}/exec`, { argv: ['sh', '-c', script], user });
+    return stdout.trim();
+  }
+
+  /** Removes its machines, its files and itself. */
+  async destroy(): Promise<void> {
+    if (!this.#child) await this.start();
+    for (const { machineId, lease } of await this.call<MachineView[]>('GET', 'machines')) {
+      await this.call('DELETE', `machines/${machineId}?lease=${lease}`);
+    }
+    await this.kill();
+    const { runDir } = this.layout;
+    await rm(path.join(this.dataDir, 'images'), { force: true });
+    for (const dir of [this.dataDir, runDir]) await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
