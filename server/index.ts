@@ -45,7 +45,8 @@ const web = createServer(async (req, res) => {
 const gateway = createGateway(services, web);
 web.on('upgrade', (req, socket, head) => {
   if (req.url?.startsWith(`${SOCKET_PATH}/`)) return;
-  if (dev) void app.getUpgradeHandler()(req, socket, head);
+  // Where Next's development server listens since its first request; its own getUpgradeHandler() knows no hot reloading.
+  if (dev) notListening.emit('upgrade', req, socket, head);
   else socket.destroy();
 });
 const notices = listenForNotices({
