@@ -43,6 +43,11 @@ async function start(): Promise<void> {
   });
   log.info({ event: 'hostd.listening', address: server.address() }, 'hostd listens');
 
+  // A rejection nobody waited for belongs to one request. An exception nobody caught does not: Node ends the process then,
+  // and the next start takes the machines up.
+  process.on('unhandledRejection', (error) => {
+    log.error({ event: 'hostd.unhandled_rejection', err: error }, 'a rejection was not handled');
+  });
   const stop = (signal: string) => {
     log.info({ event: 'hostd.stopping', signal }, 'hostd stops, machines run on');
     machines.close();

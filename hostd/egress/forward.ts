@@ -1,4 +1,4 @@
-import http, { type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http';
+import http, { type ClientRequest, type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http';
 import https from 'node:https';
 import { pipeline } from 'node:stream';
 import { messageOf } from '../errors.ts';
@@ -9,6 +9,8 @@ import { endToEndHeaders } from './headers.ts';
 
 /** Git pushes are the largest requests; a response has no cap. */
 export const REQUEST_BYTES_MAX = 512 * 1024 * 1024;
+/** Without a byte either way; models think for minutes. */
+const IDLE_MS_MAX = 15 * 60_000;
 
 export type Upstream = {
   options: RequestOptions;
@@ -26,8 +28,6 @@ export type Upstream = {
 export function forward(req: IncomingMessage, res: ServerResponse, upstream: Upstream, exchange: Exchange): void {
   const up = new ByteCounter(REQUEST_BYTES_MAX);
   const down = new ByteCounter(Number.POSITIVE_INFINITY);
-  const outgoing = (upstream.secure ? https : http).request(upstream.options);
-  let failed = false;
 
   const finish = (decision: 'allow' | 'deny', reason: string, status: number | null) => {
     exchange.bytesUp = up.bytes;
@@ -35,42 +35,50 @@ export function forward(req: IncomingMessage, res: ServerResponse, upstream: Ups
     exchange.end(decision, reason, status);
   };
   const fail = (error: unknown) => {
-    if (failed) return;
-    failed = true;
-    outgoing.destroy();
     const reason = error instanceof TooLargeError ? 'too_large' : 'upstream_error';
     const { status, body } = refusal(reason, upstream.host, upstream.port, messageOf(error));
-    if (!res.headersSent) {
-      res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(body);
-    } else {
-      // Half a response must not look like a whole one.
-      res.destroy();
-    }
+    // Half a response must not look like a whole one.
+    if (res.headersSent) res.destroy();
+    else res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(body);
     finish(reason === 'too_large' ? 'deny' : 'allow', reason, status);
   };
 
+  if (Number(req.headers['content-length'] ?? 0) > REQUEST_BYTES_MAX) {
+    fail(new TooLargeError(`the request announces more than ${REQUEST_BYTES_MAX} bytes`));
+    return;
+  }
+  let outgoing: ClientRequest;
+  try {
+    outgoing = (upstream.secure ? https : http).request(upstream.options);
+  } catch (error) {
+    // A header that Node does not send.
+    fail(error);
+    return;
+  }
   outgoing.on('error', fail);
+  outgoing.setTimeout(IDLE_MS_MAX, () => outgoing.destroy(new Error('the host fell silent')));
+  outgoing.on('upgrade', (_response, socket) => {
+    // The request has let go of its socket by now.
+    socket.destroy();
+    fail(new Error('the host switched protocols'));
+  });
   outgoing.on('response', (incoming) => {
-    res.writeHead(incoming.statusCode ?? 502, endToEndHeaders(incoming.headers));
+    try {
+      res.writeHead(incoming.statusCode ?? 0, endToEndHeaders(incoming.headers));
+    } catch (error) {
+      outgoing.destroy();
+      return fail(error);
+    }
     res.flushHeaders();
     pipeline(incoming, down, res, (error) => {
       if (error && !res.writableFinished) res.destroy();
       finish('allow', upstream.reason, incoming.statusCode ?? null);
     });
   });
-  // An upgrade that nobody asked for.
-  outgoing.on('upgrade', (_response, socket) => {
-    socket.destroy();
-    fail(new Error('the host switched protocols'));
-  });
   res.on('close', () => {
     outgoing.destroy();
     finish('allow', upstream.reason, res.headersSent ? res.statusCode : null);
   });
-  if (Number(req.headers['content-length'] ?? 0) > REQUEST_BYTES_MAX) {
-    fail(new TooLargeError(`the request announces more than ${REQUEST_BYTES_MAX} bytes`));
-    return;
-  }
   pipeline(req, up, outgoing, (error) => {
     if (error instanceof TooLargeError) fail(error);
   });

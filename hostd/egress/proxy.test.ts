@@ -21,7 +21,7 @@ const dial = createDial({
   isForbidden: (address) => address !== '127.0.0.1',
 });
 
-describe('EgressProxy', () => {
+describe('EgressProxy', { timeout: 30_000 }, () => {
   const closers: (() => void)[] = [];
   let proxy: EgressProxy;
 
@@ -107,7 +107,7 @@ describe('EgressProxy', () => {
         authorization: 'Bearer secret',
         accept: 'text/x',
         host: `127.0.0.1:${port}`,
-        connection: 'keep-alive',
+        connection: 'close',
       });
       expect(proxy.log(0)).toEqual([
         expect.objectContaining({
@@ -211,6 +211,25 @@ describe('EgressProxy', () => {
         }),
       );
       await expect(send({ path: 'http://svc.warren.internal/' })).rejects.toThrow(/aborted|hang up/);
+    });
+
+    it.each([
+      'HTTP/1.1 099 Odd\r\n\r\n',
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n',
+      'not HTTP\r\n\r\n',
+      '',
+    ])('says 502 when the upstream answers %j', async (answer) => {
+      const server = net.createServer((socket) => void socket.on('error', () => {}).end(answer)).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      closers.push(() => server.close());
+      allowService((server.address() as AddressInfo).port);
+      expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(502);
+    });
+
+    it('says 502 when a header of the policy cannot be sent', async () => {
+      allowService(1, { authorization: 'a\r\nb' });
+      expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(502);
+      await vi.waitFor(() => expect(proxy.connections).toBe(0));
     });
 
     it('serves a client that tunnels plain HTTP, still deciding each request', async () => {

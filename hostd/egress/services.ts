@@ -1,4 +1,4 @@
-import http, { type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
 import { type CanonicalHost, parseHost } from './canonical-host.ts';
@@ -16,16 +16,13 @@ export function ownServices({ npmUpstream }: { npmUpstream: string | undefined }
   return [{ host: parsed.name as CanonicalHost, upstream: new URL(npmUpstream), headers: {}, readOnly: true }];
 }
 
-// Upstreams are known and few, so connections to them are kept; TLS trusts what this computer trusts.
-const agents = {
-  http: new http.Agent({ keepAlive: true, maxFreeSockets: 8, timeout: 10 * 60_000 }),
-  https: new https.Agent({
-    keepAlive: true,
-    maxFreeSockets: 8,
-    timeout: 10 * 60_000,
-    secureContext: tls.createSecureContext({ ca: [...tls.getCACertificates('default'), ...tls.getCACertificates('system')] }),
-  }),
-};
+// Handshakes with the registry are worth keeping; TLS trusts what this computer trusts. Plain HTTP is the control plane next
+// door: a fresh connection costs nothing there, and a push must not die on one that was closed while idle.
+const httpsAgent = new https.Agent({
+  keepAlive: true,
+  maxFreeSockets: 8,
+  secureContext: tls.createSecureContext({ ca: [...tls.getCACertificates('default'), ...tls.getCACertificates('system')] }),
+});
 
 /** Where a request to a service goes: the guest's path, normalised, below the service's. Private upstreams are meant. */
 export function toServiceUpstream(service: Service, req: IncomingMessage, path: Pick<URL, 'pathname' | 'search'>): Upstream {
@@ -38,7 +35,7 @@ export function toServiceUpstream(service: Service, req: IncomingMessage, path: 
     host: service.host,
     port: 80,
     options: {
-      agent: secure ? agents.https : agents.http,
+      agent: secure ? httpsAgent : false,
       method: req.method,
       hostname: upstream.hostname.replace(/^\[|\]$/g, ''),
       port: upstream.port || (secure ? 443 : 80),
