@@ -20,6 +20,9 @@ const REASONS: Record<string, string> = {
   private_address: 'private address',
   bad_host: 'not a host name',
   bad_port: 'port not allowed',
+  address: 'an address, not a name',
+  method: 'read only',
+  websocket: 'WebSocket',
   too_large: 'too large',
   upstream_error: 'no answer',
 };

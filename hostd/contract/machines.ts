@@ -81,7 +81,10 @@ export const createMachineSchema = z.object({
   memoryMiB: z.number().int().min(256).max(65536).default(1024),
   vcpus: z.number().int().min(1).max(32).default(1),
   diskGiB: z.number().int().min(2).max(500).default(8),
-  hostname: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/).default('warren'),
+  hostname: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,40}$/)
+    .default('warren'),
   egress: egressPolicySchema,
 });
 export type CreateMachine = z.infer<typeof createMachineSchema>;
@@ -168,7 +171,10 @@ export const execSchema = z.object({
   env: z.record(z.string(), z.string()).default({}),
   /** Guest user. */
   user: z.enum(['agent', 'root']).default('agent'),
-  stdin: z.string().max(8 * 1024 * 1024).optional(),
+  stdin: z
+    .string()
+    .max(8 * 1024 * 1024)
+    .optional(),
   timeoutMs: z.number().int().min(100).max(3_600_000).default(60_000),
 });
 export type Exec = z.input<typeof execSchema>;
@@ -218,7 +224,11 @@ export const egressLogEntrySchema = z.object({
   seq: z.number().int(),
   at: z.iso.datetime(),
   decision: z.enum(EGRESS_DECISIONS),
-  /** `service`, `rule`, `not_listed`, `private_address`, `bad_host`, `bad_port`, `too_large`, `upstream_error`. */
+  /**
+   * Allowed: `service`, `rule`; `upstream_error` when the host then did not answer. Denied: `not_listed`, `bad_port`, `bad_host`,
+   * `address` (only names are allowed), `private_address` (the name leads inside), `method` (read-only service), `websocket`,
+   * `too_large`.
+   */
   reason: z.string(),
   method: z.string(),
   host: z.string(),

@@ -24,7 +24,7 @@ export function refusal(reason: RefusalReason, host: string, port: number, detai
   const lines = [`Warren did not let this machine reach ${host}:${port}: ${WHY[reason]}.`];
   if (detail) lines.push(detail);
   if (FIXABLE.includes(reason)) {
-    lines.push(`An admin of the organization can allow it: Settings, Network access, add "${host}" with port ${port}.`);
+    lines.push(`An admin of the organization can allow it: add {"host":"${host}","ports":[${port}]} to egress in its policy.`);
   }
   return { status: STATUS[reason] ?? 403, body: `${lines.join('\n')}\n` };
 }
