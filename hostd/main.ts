@@ -9,6 +9,7 @@ import { Guests } from './guest/guest-side.ts';
 import { createLogger } from './logger.ts';
 import { Machines } from './machines/machines.ts';
 import { openHost } from './open-host.ts';
+import { holdDataDir } from './storage/exclusive.ts';
 
 /*
  * Composition root of hostd. Nothing here is needed for correctness when it ends: machines run on, and the next start takes
@@ -21,6 +22,7 @@ async function start(): Promise<void> {
     version: string;
   };
   const { layout, volume, imageId, driver, accelerator } = await openHost(env.HOSTD_DATA_DIR, env.HOSTD_ACCELERATOR);
+  await holdDataDir(layout);
   log.info(
     { event: 'host.open', imageId, ...driver.platform, reason: accelerator.reason, reflink: volume.reflink },
     'host is open',

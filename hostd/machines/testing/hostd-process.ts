@@ -39,6 +39,7 @@ export class HostdProcess {
   async start(): Promise<void> {
     const env = {
       PATH: SYSTEM_PATH,
+      NODE_ENV: 'test' as const,
       HOSTD_DATA_DIR: this.dataDir,
       HOSTD_PORT: '0',
       HOSTD_TOKEN: TOKEN,
