@@ -87,7 +87,7 @@ class Journey {
       const found = await this.session();
       return found.session.state === 'suspended' && found.suspends.length >= count && found;
     });
-    const suspend = view.suspends.at(-1);
+    const suspend = view.suspends[0];
     const processGone = !(await isQemuRunning(before.qemu));
     if (!processGone) throw new Error(`QEMU process ${before.qemu.pid} still runs although the session sleeps`);
     this.suspends.push({ ms: Math.round(suspend?.releasedMs ?? Number.NaN), processGone });
@@ -98,7 +98,7 @@ class Journey {
     const index = this.wakes.length;
     const wake = await until(`a wake by ${cause}`, async () => {
       const found = (await this.session()).wakes.filter((row) => row.cause === cause && row.deliveredAt);
-      return found.at(-1);
+      return found[0];
     });
     const sighting = await this.seeAwake();
     const first = this.first as Sighting;
