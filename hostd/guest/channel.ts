@@ -112,7 +112,7 @@ export class GuestChannel {
         this.#options.log.info({ event: 'guest.ssh_lost', machineId: this.#options.machineId }, 'SSH connection lost');
       } catch (error) {
         if (this.#closing) return;
-        const fields = { event: 'guest.ssh_failed', machineId: this.#options.machineId, failures };
+        const fields = { event: 'guest.ssh_failed', machineId: this.#options.machineId, failures, heard: this.#port?.lastHeard };
         this.#options.log.warn({ ...fields, err: error }, 'SSH into the guest failed');
         // Closing the socket is an end of file to the guest's sshd, whatever state it was left in.
         this.#port?.close();

@@ -15,6 +15,7 @@ export class GuestPort {
   #unread: Buffer[] = [];
   #unreadBytes = 0;
   #stream: PortStream | null = null;
+  #lastChunk: Buffer = Buffer.alloc(0);
   #onUnread: (() => void) | null = null;
   /** Settles once the socket is gone, for whatever reason. */
   readonly closed: Promise<void>;
@@ -46,7 +47,7 @@ export class GuestPort {
 
   #receive(chunk: Buffer): void {
     if (this.#stream) {
-      this.#stream.lastChunk = chunk;
+      this.#lastChunk = chunk;
       if (!this.#stream.push(chunk)) this.#socket.pause();
       return;
     }
@@ -101,12 +102,21 @@ export class GuestPort {
       this.#stream = null;
       this.#socket.resume();
       // When sshd was replaced under a live connection, its banner is what broke that connection.
-      const at = findBanner(stream.lastChunk);
-      if (at !== -1) this.#receive(stream.lastChunk.subarray(at));
+      const at = findBanner(this.#lastChunk);
+      if (at !== -1) this.#receive(this.#lastChunk.subarray(at));
     });
     this.#stream = stream;
+    this.#lastChunk = Buffer.alloc(0);
     stream.push(prelude);
     return stream;
+  }
+
+  /** The start of what the guest sent last, made printable: why a handshake failed. */
+  get lastHeard(): string {
+    return this.#lastChunk
+      .subarray(0, 80)
+      .toString('latin1')
+      .replace(/[^\x20-\x7e]/g, '.');
   }
 
   get isClosed(): boolean {
@@ -122,7 +132,6 @@ export class GuestPort {
 class PortStream extends Duplex {
   readonly #socket: Socket;
   readonly #detach: () => void;
-  lastChunk: Buffer = Buffer.alloc(0);
 
   constructor(socket: Socket, detach: () => void) {
     super({ allowHalfOpen: false });
