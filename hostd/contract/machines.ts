@@ -11,6 +11,7 @@ import { z } from 'zod';
  *   PUT    /v1/machines/:machineId               CreateMachine  -> MachineView        (safe to repeat)
  *   DELETE /v1/machines/:machineId?lease=N       kills it, removes its files          (safe to repeat)
  *   POST   /v1/machines/:machineId/suspend       SuspendMachine -> SuspendResult      (safe to repeat)
+ *                                                an exited machine becomes a snapshot of its disk alone, for `disk` sources
  *   PUT    /v1/machines/:machineId/egress        SetEgress      -> {}
  *   GET    /v1/machines/:machineId/egress-log    ?after=seq     -> EgressLogEntry[]
  *   POST   /v1/machines/:machineId/exec          Exec           -> ExecResult

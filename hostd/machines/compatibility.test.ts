@@ -30,6 +30,11 @@ describe('whether a snapshot may be loaded', () => {
     });
   });
 
+  it('a snapshot of a disk alone is refused', () => {
+    const decision = decideCompatibility({ ...MANIFEST, files: { disk: { bytes: 1 } } }, FACTS);
+    expect(decision).toMatchObject({ ok: false, required: 'saved memory' });
+  });
+
   it('the same host, another patch release of QEMU, and memory that is on disk after a restart are fine', () => {
     expect(decideCompatibility(MANIFEST, FACTS)).toEqual({ ok: true });
     expect(decideCompatibility(MANIFEST, { ...FACTS, hostBootId: 'boot-2', durable: true })).toEqual({ ok: true });

@@ -15,6 +15,8 @@ type Facts = {
 /** Whether a snapshot's memory may be loaded here. Anything that is not known to fit is refused. */
 export function decideCompatibility(manifest: StoredManifest, facts: Facts): Compatibility {
   const { platform } = facts;
+  const { memory } = manifest.files;
+  if (!memory) return { ok: false, required: 'saved memory', found: 'a snapshot of the disk alone', fix: COLD_BOOT };
   const series = (version: string) => version.split('.').slice(0, 2).join('.');
   const pairs: [what: string, required: string, found: string, fix: string][] = [
     ['accelerator', manifest.accelerator, platform.accelerator, `resume it on a host with that accelerator, or ${COLD_BOOT}`],
@@ -22,7 +24,7 @@ export function decideCompatibility(manifest: StoredManifest, facts: Facts): Com
     // Within one release series QEMU keeps the format of its state.
     ['QEMU series', series(manifest.qemuVersion), series(platform.qemuVersion), `install that QEMU, or ${COLD_BOOT}`],
     ['machine type', manifest.machineType, platform.machineType, `install the QEMU that has it, or ${COLD_BOOT}`],
-    ['memory file', `${manifest.files.memory?.bytes} bytes`, `${facts.memoryBytes} bytes`, COLD_BOOT],
+    ['memory file', `${memory.bytes} bytes`, `${facts.memoryBytes} bytes`, COLD_BOOT],
   ];
   for (const [what, required, found, fix] of pairs) {
     if (required !== found) return { ok: false, required: `${what} ${required}`, found, fix };

@@ -39,7 +39,7 @@ export async function markExited(
   await rm(files.vm.memory, { force: true });
   await rm(ctx.layout.sockets(machineId).dir, { recursive: true, force: true });
   ctx.log.warn({ event: 'machine.exited', machineId, reason }, 'a machine ended by itself');
-  return writeRecord(ctx.layout, { ...record, phase: 'exited', exitReason: reason, snapshotId: null });
+  return writeRecord(ctx.layout, { ...record, phase: 'exited', exitReason: record.exitReason ?? reason, snapshotId: null });
 }
 
 /** Ends a machine's process, also one that a hostd started and did not live to write down. */

@@ -114,8 +114,7 @@ describe('suspending a machine', () => {
     await machines.create(MACHINE, aRequest(IMAGE));
     const first = await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
     const again = await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
-    expect(again.snapshot).toEqual(first.snapshot);
-    expect(again.processGone).toBe(true);
+    expect(again).toEqual(first);
   });
 
   it('refuses a snapshot id that is taken', async () => {
@@ -206,9 +205,20 @@ describe('a machine that ends by itself', () => {
     world.host.crash(view.process!);
     await vi.waitFor(async () => expect((await machines.get(MACHINE)).state).toBe('exited'));
     expect(await machines.get(MACHINE)).toMatchObject({ process: null, exitReason: 'crashed' });
-    await expect(machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).rejects.toMatchObject({ code: 'conflict' });
     await machines.remove(MACHINE, 1);
     await expect(machines.get(MACHINE)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('can be kept as a snapshot of its disk, which boots and does not resume', async () => {
+    const view = await machines.create(MACHINE, aRequest(IMAGE));
+    world.host.crash(view.process!);
+    await vi.waitFor(async () => expect((await machines.get(MACHINE)).state).toBe('exited'));
+    const { snapshot } = await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    expect(Object.keys(snapshot.manifest.files)).toEqual(['disk']);
+    expect(await machines.list()).toEqual([]);
+    const resume = machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }));
+    await expect(resume).rejects.toMatchObject({ code: 'incompatible' });
+    expect((await machines.create(MACHINE, aRequest({ kind: 'disk', snapshotId: SNAPSHOT }))).state).toBe('running');
   });
 });
 

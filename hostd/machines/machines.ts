@@ -16,7 +16,7 @@ import { HostdError } from '../errors.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import type { Logger } from '../logger.ts';
 import { canReflink, readIfExists, writeAtomically } from '../storage/files.ts';
-import { findImage } from '../storage/images.ts';
+import { findImage, pruneImages } from '../storage/images.ts';
 import type { Layout } from '../storage/layout.ts';
 import { requireLease } from '../storage/leases.ts';
 import { listSnapshots, removeSnapshot } from '../storage/snapshots.ts';
@@ -63,6 +63,13 @@ export class Machines implements MachinesPort {
     const ctx = { layout, driver, guest, log, imageId, hostBootId, connected: new Map(), locks: new KeyedLock() };
     const machines = new Machines(ctx, options);
     await recoverMachines(ctx);
+    const [records, snapshots] = await Promise.all([listRecords(layout), listSnapshots(layout)]);
+    const used = new Set([
+      imageId,
+      ...records.map((record) => record.imageId),
+      ...snapshots.map(({ manifest }) => manifest.imageId),
+    ]);
+    await pruneImages(layout, (id) => used.has(id));
     machines.#tidy = setInterval(() => void machines.#tidyUp(), TIDY_INTERVAL_MS).unref();
     return machines;
   }

@@ -50,6 +50,9 @@ describe.skipIf(reason !== null)(`machines on QEMU${reason === null ? '' : ` (sk
     expect(await hostd.shell(MACHINE, 'ls /sys/class/net')).toBe('lo');
     expect(await hostd.shell(MACHINE, BOOT_ID)).toBe(machine.bootId);
     expect(Object.keys(machine.timingsMs)).toEqual(['qemu', 'running', 'guest', 'ssh']);
+    const status = await readFile(`/proc/${machine.process?.pid}/status`, 'utf8');
+    expect(status).toMatch(/^CapEff:\s0+$/m);
+    expect(status).toMatch(/^NoNewPrivs:\s1$/m);
     expect(await commandLineOf(machine)).toContain('on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny');
   });
 

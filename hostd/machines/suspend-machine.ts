@@ -1,11 +1,18 @@
-import { rm, stat } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import type { SuspendMachine, SuspendResult } from '../contract/machines.ts';
 import { HostdError, messageOf } from '../errors.ts';
-import type { Vm } from '../hypervisor/driver.ts';
-import { asDiskError } from '../storage/files.ts';
-import type { SnapshotFiles } from '../storage/layout.ts';
+import type { ProcessRef, Vm } from '../hypervisor/driver.ts';
+import { asDiskError, readIfExists } from '../storage/files.ts';
 import { requireLease } from '../storage/leases.ts';
-import { commitSnapshot, makeDurable, readManifest, toSnapshotView, writeManifest } from '../storage/snapshots.ts';
+import {
+  commitSnapshot,
+  makeDurable,
+  readManifest,
+  requireSnapshot,
+  type StoredManifest,
+  toSnapshotView,
+  writeManifest,
+} from '../storage/snapshots.ts';
 import { discard } from '../storage/trash.ts';
 import { collectConsole } from './console.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
@@ -18,7 +25,8 @@ const FAREWELL_DEADLINE_MS = 3_000;
 
 /**
  * Stops the machine, writes its device state, ends QEMU and turns its files into the snapshot. Repeating the call returns the
- * snapshot that is there. When a step before the manifest fails the machine runs on.
+ * snapshot that is there. When a step before the manifest fails the machine runs on. A machine that has exited becomes a
+ * snapshot of its disk alone, so that nothing on it is lost.
  */
 export async function suspendMachine(ctx: MachineContext, machineId: string, input: SuspendMachine): Promise<SuspendResult> {
   const requestedAt = performance.now();
@@ -26,25 +34,30 @@ export async function suspendMachine(ctx: MachineContext, machineId: string, inp
     await requireLease(ctx.layout, machineId, input.lease);
     const record = await readRecord(ctx.layout, machineId);
     const done = await readManifest(ctx.layout.snapshot(input.snapshotId));
-    if (done && done.machineId === machineId && record === null) return repeated(ctx, input.snapshotId);
+    if (done && done.machineId === machineId && record === null) return resultOf(ctx, done);
     if (done) throw conflict(`snapshot ${input.snapshotId} exists already: choose a new id`);
     if (!record) throw new HostdError('not_found', { message: `there is no machine ${machineId}`, phase: 'machine.suspend' });
-    const vm = ctx.connected.get(machineId);
-    // `suspending` here is a former try that failed and could not even write that down.
-    if (!vm || record.phase === 'exited' || record.phase === 'starting')
-      throw conflict(`machine ${machineId} is ${record.phase}, not running`);
-
+    if (record.phase === 'starting') throw conflict(`machine ${machineId} is still being made`);
     const suspending = await writeRecord(ctx.layout, { ...record, phase: 'suspending', snapshotId: input.snapshotId });
-    try {
-      await saveToFiles(ctx, suspending, vm);
-    } catch (error) {
-      await goOn(ctx, record, vm);
-      throw asDiskError(error, 'machine.suspend');
-    }
+    if (record.exitReason === null) await saveOrGoOn(ctx, suspending);
+    else await writeManifest(ctx.layout.machine(machineId).vm, await manifestOf(ctx, suspending, null));
     await finishSuspend(ctx, suspending);
     const releasedMs = Math.round(performance.now() - requestedAt);
-    return { snapshot: await viewOf(ctx, input.snapshotId), releasedMs, processGone: !(await ctx.driver.isAlive(vm.process)) };
+    await writeFile(ctx.layout.snapshot(input.snapshotId).releasedMs, String(releasedMs));
+    return resultOf(ctx, await requireSnapshot(ctx.layout, input.snapshotId), record.process);
   });
+}
+
+async function saveOrGoOn(ctx: MachineContext, record: MachineRecord): Promise<void> {
+  const vm = ctx.connected.get(record.machineId);
+  if (!vm)
+    throw new HostdError('internal', { message: `machine ${record.machineId} was not taken up`, phase: 'machine.suspend' });
+  try {
+    await saveToFiles(ctx, record, vm);
+  } catch (error) {
+    await goOn(ctx, record, vm);
+    throw asDiskError(error, 'machine.suspend');
+  }
 }
 
 /** Ends with a complete, synced manifest in the machine's directory: from then on the suspend can only be finished. */
@@ -57,7 +70,17 @@ async function saveToFiles(ctx: MachineContext, record: MachineRecord, vm: Vm): 
     collectConsole(vm, files),
   ]);
   const saved = await vm.save(files.vm.deviceState);
-  await writeManifest(files.vm, {
+  await writeManifest(files.vm, await manifestOf(ctx, record, { ...inventory, carried, deviceStateSha256: saved.sha256 }));
+}
+
+type Memory = Pick<StoredManifest, 'processes' | 'listening' | 'carried' | 'deviceStateSha256'>;
+
+/** @param memory null for a machine whose memory is gone: the snapshot then lists no memory file and cannot be resumed */
+async function manifestOf(ctx: MachineContext, record: MachineRecord, memory: Memory | null): Promise<StoredManifest> {
+  const { vm: files } = ctx.layout.machine(record.machineId);
+  const names = memory ? (['memory', 'disk', 'deviceState'] as const) : (['disk'] as const);
+  const sizes = await Promise.all(names.map(async (name) => [name, { bytes: (await stat(files[name])).size }] as const));
+  return {
     schemaVersion: 1,
     snapshotId: record.snapshotId!,
     machineId: record.machineId,
@@ -70,19 +93,11 @@ async function saveToFiles(ctx: MachineContext, record: MachineRecord, vm: Vm): 
     memoryMiB: record.memoryMiB,
     vcpus: record.vcpus,
     bootId: record.bootId,
-    ...inventory,
-    deviceStateSha256: saved.sha256,
-    files: await fileSizes(files.vm),
+    ...(memory ?? { processes: [], listening: [], carried: null, deviceStateSha256: '' }),
+    files: Object.fromEntries(sizes),
     createdAt: new Date().toISOString(),
     hostBootId: ctx.hostBootId,
-    carried,
-  });
-}
-
-async function fileSizes(files: SnapshotFiles): Promise<Record<string, { bytes: number }>> {
-  const names = { memory: files.memory, disk: files.disk, deviceState: files.deviceState };
-  const sizes = Object.entries(names).map(async ([name, file]) => [name, { bytes: (await stat(file)).size }] as const);
-  return Object.fromEntries(await Promise.all(sizes));
+  };
 }
 
 /** What is left once the manifest is written. Safe to repeat, also by a hostd that finds the machine half way. */
@@ -119,15 +134,14 @@ export async function goOn(ctx: MachineContext, record: MachineRecord, vm: Vm): 
     );
 }
 
-async function repeated(ctx: MachineContext, snapshotId: string): Promise<SuspendResult> {
-  const snapshot = await viewOf(ctx, snapshotId);
-  return { snapshot, releasedMs: 0, processGone: true };
-}
-
-async function viewOf(ctx: MachineContext, snapshotId: string) {
-  const manifest = await readManifest(ctx.layout.snapshot(snapshotId));
-  if (!manifest) throw new HostdError('internal', { message: `snapshot ${snapshotId} vanished`, phase: 'machine.suspend' });
-  return toSnapshotView(ctx.layout, manifest);
+async function resultOf(
+  ctx: MachineContext,
+  manifest: StoredManifest,
+  process: ProcessRef | null = null,
+): Promise<SuspendResult> {
+  const releasedMs = Number((await readIfExists(ctx.layout.snapshot(manifest.snapshotId).releasedMs)) ?? 0);
+  const processGone = process === null || !(await ctx.driver.isAlive(process));
+  return { snapshot: await toSnapshotView(ctx.layout, manifest), releasedMs, processGone };
 }
 
 function conflict(message: string): HostdError {

@@ -1,8 +1,10 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, realpath } from 'node:fs/promises';
+import path from 'node:path';
 import { z } from 'zod';
 import { HostdError } from '../errors.ts';
 import { readIfExists } from './files.ts';
 import type { ImageFiles, Layout } from './layout.ts';
+import { discard } from './trash.ts';
 
 export const imageManifestSchema = z.object({
   schemaVersion: z.literal(1),
@@ -27,4 +29,16 @@ export async function requireImage(layout: Layout, imageId: string): Promise<Ima
     message: `the guest image ${imageId} is not built (found: ${built.join(', ') || 'none'}): run \`node hostd/guest/image/build.ts\``,
     phase: 'storage.image',
   });
+}
+
+/** Removes the images of former recipes that nothing refers to. Images that are linked in from elsewhere are left alone. */
+export async function pruneImages(layout: Layout, isKept: (imageId: string) => boolean): Promise<void> {
+  if (
+    (await realpath(layout.images)) !==
+    (await realpath(layout.dataDir).then((dir) => path.join(dir, path.basename(layout.images))))
+  )
+    return;
+  for (const imageId of await readdir(layout.images)) {
+    if (!imageId.startsWith('.') && !isKept(imageId)) await discard(layout, layout.image(imageId).dir);
+  }
 }

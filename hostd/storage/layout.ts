@@ -74,6 +74,8 @@ function snapshotFiles(dir: string) {
     manifest: path.join(dir, 'manifest.json'),
     /** Exists once memory and disk are on stable storage, not only in the page cache. */
     durable: path.join(dir, 'durable'),
+    /** Milliseconds from the request to QEMU gone, for whoever asks again. */
+    releasedMs: path.join(dir, 'released-ms'),
   };
 }
 

@@ -1,4 +1,5 @@
 import { readdir, rename } from 'node:fs/promises';
+import path from 'node:path';
 import { z } from 'zod';
 import { type SnapshotView, snapshotManifestSchema } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
@@ -46,7 +47,9 @@ export async function commitSnapshot(layout: Layout, from: SnapshotFiles, snapsh
 
 /** Brings memory and disk to stable storage. Takes as long as the disk needs; a snapshot can be used before. */
 export async function makeDurable(files: SnapshotFiles): Promise<void> {
-  await Promise.all([syncPath(files.memory), syncPath(files.disk)]);
+  // A snapshot of a disk alone has no memory.
+  const present = (await readdir(files.dir)).map((name) => path.join(files.dir, name));
+  await Promise.all([files.memory, files.disk].filter((file) => present.includes(file)).map(syncPath));
   await writeAtomically(files.durable, '');
 }
 

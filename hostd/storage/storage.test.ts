@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { holdDataDir } from './exclusive.ts';
 import { allocatedBytes, asDiskError, cloneFile, makePrivateDir, writeAtomically } from './files.ts';
+import { pruneImages } from './images.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { forgetOldLeases, requireLease } from './leases.ts';
 import { discard, emptyTrash } from './trash.ts';
@@ -87,6 +88,23 @@ describe('what is thrown away', () => {
     await emptyTrash(layout);
     expect(await readdir(layout.trash)).toEqual([]);
     expect(await readdir(layout.machines)).toEqual([]);
+  });
+});
+
+describe('images', () => {
+  it('of former recipes are removed, those in use and a running build are kept', async () => {
+    for (const name of ['old', 'used', '.build-new-1', '.npm']) await mkdir(path.join(layout.images, name));
+    await pruneImages(layout, (imageId) => imageId === 'used');
+    expect((await readdir(layout.images)).sort()).toEqual(['.build-new-1', '.npm', 'used']);
+  });
+
+  it('that belong to another data directory are left alone', async () => {
+    const elsewhere = path.join(dir, 'elsewhere');
+    await mkdir(path.join(elsewhere, 'old'), { recursive: true });
+    await rm(layout.images, { recursive: true });
+    await symlink(elsewhere, layout.images);
+    await pruneImages(layout, () => false);
+    expect(await readdir(elsewhere)).toEqual(['old']);
   });
 });
 

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
 import { loadDataDirEnv } from '../../env.ts';
 import { HostdError } from '../../errors.ts';
+import { startTimeOf } from '../../hypervisor/qemu/process.ts';
 import { writeAtomically } from '../../storage/files.ts';
 import { findImage, type ImageManifest } from '../../storage/images.ts';
 import { type Layout, layoutOf } from '../../storage/layout.ts';
@@ -87,6 +88,15 @@ async function bootstrap(out: string, packagesDir: string): Promise<void> {
   );
 }
 
+/** What builds that were killed have left. */
+async function removeAbandoned(layout: Layout): Promise<void> {
+  for (const name of await readdir(layout.images)) {
+    const pid = /^\.build-.*-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && (await startTimeOf(Number(pid))) === null)
+      await rm(path.join(layout.images, name), { recursive: true, force: true });
+  }
+}
+
 /** Builds the image of the current recipe unless it is there. @returns its id */
 export async function buildImage(layout: Layout, options: { force: boolean }): Promise<string> {
   const imageId = await currentImageId();
@@ -95,6 +105,7 @@ export async function buildImage(layout: Layout, options: { force: boolean }): P
     stage(`the image ${imageId} is there`);
     return imageId;
   }
+  await removeAbandoned(layout);
   const out = path.join(layout.images, `.build-${imageId}-${process.pid}`);
   await rm(out, { recursive: true, force: true });
   await mkdir(out, { mode: 0o755 });

@@ -65,8 +65,8 @@ export async function endProcess(ref: ProcessRef, graceMs = TERM_GRACE_MS): Prom
 }
 
 /**
- * Starts a program that outlives hostd: own session, no inherited pipes, no core dumps (they would hold guest memory), output
- * appended to `logPath`. `earlyExit` settles when it ends while we are its parent.
+ * Starts a program that outlives hostd: own session, no inherited pipes, no capabilities, no core dumps (they would hold guest
+ * memory), output appended to `logPath`. `earlyExit` settles when it ends while we are its parent.
  */
 export async function spawnDetached(
   program: string,
@@ -75,7 +75,10 @@ export async function spawnDetached(
 ): Promise<{ process: ProcessRef; earlyExit: Promise<string> }> {
   const log = await open(logPath, 'a', 0o600);
   try {
-    const child = spawn('prlimit', ['--core=0', program, ...args], { detached: true, stdio: ['ignore', log.fd, log.fd] });
+    const child = spawn('prlimit', ['--core=0', 'setpriv', ...privileges(), program, ...args], {
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    });
     const earlyExit = new Promise<string>((resolve) => {
       child.once('exit', (code, name) => resolve(name === null ? `exit code ${code}` : `signal ${name}`));
     });
@@ -98,6 +101,11 @@ export async function spawnDetached(
   } finally {
     await log.close();
   }
+}
+
+/** Nothing a hypervisor needs: as root it keeps the ownership of its files and loses every capability. */
+function privileges(): string[] {
+  return process.getuid?.() === 0 ? ['--no-new-privs', '--inh-caps=-all', '--bounding-set=-all'] : ['--no-new-privs'];
 }
 
 /** `internal` with the tail of QEMU's output. */
