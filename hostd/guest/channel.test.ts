@@ -61,14 +61,29 @@ describe.skipIf(!hasSshd)(
       expect(carried).toMatch(/^SSH-2\.0-OpenSSH.*\r\n$/);
       await expect(channel.client(50)).rejects.toMatchObject({ code: 'guest_unreachable' });
       sshd.handOver(() => channel.close());
-      const next = await open({ carried });
+      const next = await open({ origin: 'resume', carried });
       expect(await say(next, 'awake')).toBe('awake\n');
       expect(next.lastConnect?.carried).toBe(true);
       expect(sshd.started()).toBe(2);
     });
 
+    it('takes up a guest that was frozen in the middle of a connection', async () => {
+      const channel = await open();
+      await channel.client(20_000);
+      sshd.handOver(() => channel.close());
+      expect(await say(await open({ origin: 'resume' }), 'awake')).toBe('awake\n');
+    });
+
+    it('takes up a guest whose sshd waits and whose banner was lost', async () => {
+      const channel = await open();
+      await channel.client(20_000);
+      await channel.park(20_000);
+      sshd.handOver(() => channel.close());
+      expect(await say(await open({ origin: 'fork' }), 'awake')).toBe('awake\n');
+    });
+
     it('falls back to a new connection when the carried banner is wrong', async () => {
-      const channel = await open({ carried: 'SSH-2.0-OpenSSH_1.0\r\n' });
+      const channel = await open({ origin: 'resume', carried: 'SSH-2.0-OpenSSH_1.0\r\n' });
       expect(await say(channel, 'anyway')).toBe('anyway\n');
       expect(channel.lastConnect?.carried).toBe(false);
     });

@@ -1,6 +1,7 @@
 import type { Client, ClientChannel } from 'ssh2';
 import { HostdError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { GuestMachine } from '../machines/guest-port.ts';
 import { parseCarriedBanner } from './banner.ts';
 import { delay } from './delay.ts';
 import { GuestPort } from './port.ts';
@@ -14,7 +15,7 @@ const CARRIED_DEADLINE_MS = 10_000;
  * A running guest whose sshd has said nothing for this long still serves a connection that is gone. Longer each time: a nudge
  * that reaches an sshd which was only slow to start makes it start over.
  */
-const NUDGE_AFTER_MS = 1_000;
+const NUDGE_AFTER_MS = 2_000;
 const NUDGE_FACTOR = 4;
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 5_000] as const;
 export const PROXY_PORT = 3128;
@@ -23,8 +24,8 @@ export type ChannelOptions = {
   machineId: string;
   socketPath: string;
   carried: string | null;
-  /** The guest was running before this process connected, so its sshd may still be busy with a dead connection. */
-  mayBeBusy: boolean;
+  /** Decides what its sshd may be doing: starting, waiting as it was left, or still serving a connection that is gone. */
+  origin: GuestMachine['origin'];
   /** A connection that a program in the guest made to its proxy address. */
   onProxyConnection: (stream: ClientChannel) => void;
   log: Logger;
@@ -49,7 +50,7 @@ export class GuestChannel {
 
   constructor(options: ChannelOptions) {
     this.#options = options;
-    this.#nudge = options.mayBeBusy;
+    this.#nudge = options.origin !== 'image' && options.origin !== 'disk';
   }
 
   /** Aborts when the machine is gone. */
@@ -67,7 +68,12 @@ export class GuestChannel {
     const port = await GuestPort.connect(this.#options.socketPath);
     if (this.#closing) return port.close();
     this.#port = port;
-    void this.#keepConnected(parseCarriedBanner(this.#options.carried));
+    const { origin, carried } = this.#options;
+    const isRestored = origin === 'resume' || origin === 'fork';
+    const banner = isRestored ? parseCarriedBanner(carried) : null;
+    // Whatever this sshd was doing when it was frozen, it has said its banner already or cannot say it: start over.
+    if (isRestored && !banner) port.nudge();
+    void this.#keepConnected(banner);
   }
 
   /** The connected client, at once or within the deadline. Rejects with `guest_unreachable`. */

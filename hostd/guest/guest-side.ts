@@ -47,8 +47,8 @@ export class Guests implements GuestSide {
     const channel = new GuestChannel({
       machineId,
       socketPath: sshSocketPath,
-      carried: origin === 'resume' || origin === 'fork' ? machine.carried : null,
-      mayBeBusy: origin === 'resume' || origin === 'fork' || origin === 'adopted',
+      carried: machine.carried,
+      origin,
       onProxyConnection: (stream) => proxy.accept(stream),
       log,
       ...(login ? { login } : {}),

@@ -53,7 +53,7 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
       machineId: 'mch_00000000000000000001',
       socketPath,
       carried: null,
-      mayBeBusy: false,
+      origin: 'image',
       onProxyConnection: (stream) => stream.end(),
       log: pino({ level: 'silent' }),
     });

@@ -1,11 +1,12 @@
 import pino from 'pino';
 import type { ClientChannel } from 'ssh2';
+import type { GuestMachine } from '../../machines/guest-port.ts';
 import { GuestChannel } from '../channel.ts';
 import type { SshdFixture } from './sshd-fixture.ts';
 
 export type OpenChannelOptions = {
   carried?: string | null;
-  mayBeBusy?: boolean;
+  origin?: GuestMachine['origin'];
   onProxyConnection?: (stream: ClientChannel) => void;
   proxyPort?: number;
 };
@@ -16,7 +17,7 @@ export async function openChannel(sshd: SshdFixture, options: OpenChannelOptions
     machineId: 'mch_00000000000000000001',
     socketPath: sshd.socketPath,
     carried: options.carried ?? null,
-    mayBeBusy: options.mayBeBusy ?? false,
+    origin: options.origin ?? 'image',
     onProxyConnection: options.onProxyConnection ?? ((stream) => stream.end()),
     log: pino({ level: 'silent' }),
     login: sshd.login,
