@@ -5,7 +5,14 @@ const ignored = ['node_modules/**', '.next/**', '.warren/**', 'e2e/**'];
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['**/*.test.ts'], exclude: [...ignored, '**/*.db.test.ts', '**/*.vm.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: [...ignored, '**/*.db.test.ts', '**/*.vm.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'db',
@@ -18,7 +25,14 @@ export default defineConfig({
       },
       // Real guests under emulation: one file at a time on two cores.
       {
-        test: { name: 'vm', include: ['**/*.vm.test.ts'], exclude: ignored, testTimeout: 300_000, hookTimeout: 900_000, fileParallelism: false },
+        test: {
+          name: 'vm',
+          include: ['**/*.vm.test.ts'],
+          exclude: ignored,
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
       },
     ],
   },
