@@ -15,8 +15,9 @@ export type Subject = {
   restarted: () => Driver;
   /** Spec of a machine with memory and disk in `dir`. */
   specIn: (dir: string, begin: 'boot' | 'restore') => Promise<VmSpec>;
-  /** Removed by the caller. */
   workDir: string;
+  /** Removes what the subject made, work directory included. */
+  remove: () => Promise<void>;
 };
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
@@ -58,6 +59,7 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
 
     afterAll(async () => {
       for (const made of started) await made.kill();
+      await subject?.remove();
     });
 
     it('starts a machine whose CPUs stand still', async () => {

@@ -6,6 +6,7 @@ import { asDiskError } from '../storage/files.ts';
 import { requireLease } from '../storage/leases.ts';
 import { discard } from '../storage/trash.ts';
 import { requireCapacity } from './capacity.ts';
+import { collectConsole, readConsole } from './console.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
 import { connect, endMachine } from './exit.ts';
 import { replaceIdentity, setHostname } from './identity.ts';
@@ -37,11 +38,28 @@ export async function createMachine(ctx: MachineContext, machineId: string, inpu
       const { record, origin } = await admit(ctx, machineId, input);
       return toMachineView(await bringUp(ctx, record, origin, timingsMs, stamp));
     } catch (error) {
+      const explained = await explain(ctx, machineId, error);
       await endMachine(ctx, machineId);
       await discard(ctx.layout, ctx.layout.machine(machineId).dir);
-      throw asDiskError(error, 'machine.create');
+      throw asDiskError(explained, 'machine.create');
     }
   });
+}
+
+/** A guest that does not come up says why on its console, which is about to be removed. */
+async function explain(ctx: MachineContext, machineId: string, error: unknown): Promise<unknown> {
+  const vm = ctx.connected.get(machineId);
+  if (!vm) return error;
+  const files = ctx.layout.machine(machineId);
+  const exit = await Promise.race([vm.exited, Promise.resolve(null)]);
+  await collectConsole(vm, files).catch(() => undefined);
+  const tail = await readConsole(files);
+  if (exit) {
+    const message = `the machine ended before it was ready: ${exit.reason}`;
+    return new HostdError('internal', { message, phase: 'machine.create', tail, cause: error });
+  }
+  if (!(error instanceof HostdError) || error.code !== 'guest_unreachable' || tail === '') return error;
+  return new HostdError(error.code, { message: error.message, phase: error.phase, tail, cause: error });
 }
 
 async function takeOver(ctx: MachineContext, existing: MachineRecord, input: CreateMachine): Promise<MachineRecord> {

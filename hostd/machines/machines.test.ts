@@ -43,11 +43,28 @@ describe('creating a machine', () => {
   });
 
   it('leaves nothing behind when the guest side fails', async () => {
-    guest.readyError = new Error('no SSH');
+    guest.onReady = () => {
+      throw new Error('no SSH');
+    };
     await expect(machines.create(MACHINE, aRequest(IMAGE))).rejects.toThrow('no SSH');
     expect(alive()).toEqual([]);
     expect(await machines.list()).toEqual([]);
     expect(await readdir(world.layout.trash)).toEqual([]);
+  });
+
+  it('says what the guest last printed when it does not come up', async () => {
+    guest.onReady = () => {
+      const [process] = alive();
+      process!.console = 'Kernel panic - not syncing';
+      world.host.crash(process!.ref);
+      throw new Error('no SSH');
+    };
+    const failed = machines.create(MACHINE, aRequest(IMAGE));
+    await expect(failed).rejects.toMatchObject({
+      message: expect.stringContaining('crashed'),
+      tail: 'Kernel panic - not syncing',
+    });
+    expect(await readdir(world.layout.machines)).toEqual([]);
   });
 
   it('attaches the guest side before the CPUs run and reports a running machine', async () => {

@@ -1,16 +1,14 @@
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll } from 'vitest';
 import type { VmSpec } from '../driver.ts';
 import { describeDriver } from '../driver-contract.ts';
 import { FakeDriver, FakeHost } from './driver.ts';
 
-const workDir = await mkdtemp(path.join(os.tmpdir(), 'warren-fake-'));
-afterAll(() => rm(workDir, { recursive: true }));
-
 describeDriver('fake', async () => {
   const host = new FakeHost();
+  const workDir = await mkdtemp(path.join(os.tmpdir(), 'warren-fake-'));
+  const remove = () => rm(workDir, { recursive: true });
   const specIn = async (dir: string, begin: 'boot' | 'restore'): Promise<VmSpec> => {
     const spec: VmSpec = {
       machineId: 'mch_contract00',
@@ -30,5 +28,5 @@ describeDriver('fake', async () => {
     }
     return spec;
   };
-  return { driver: new FakeDriver(host), restarted: () => new FakeDriver(host), specIn, workDir };
+  return { driver: new FakeDriver(host), restarted: () => new FakeDriver(host), specIn, workDir, remove };
 });

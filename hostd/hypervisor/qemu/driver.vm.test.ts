@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, describe } from 'vitest';
+import { describe } from 'vitest';
 import { openTestHost, whyNoVms } from '../../machines/testing/vm-host.ts';
 import { cloneFile } from '../../storage/files.ts';
 import type { VmSpec } from '../driver.ts';
@@ -15,10 +15,10 @@ describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${rea
     const { platform } = driver;
     const image = layout.image(imageId);
     const workDir = await mkdtemp(path.join(layout.dataDir, 'contract-'));
-    afterAll(async () => {
+    const remove = async () => {
       for (const dir of [workDir, path.join(layout.runDir, path.basename(workDir))])
         await rm(dir, { recursive: true, force: true });
-    });
+    };
     const specIn = async (dir: string, begin: 'boot' | 'restore'): Promise<VmSpec> => {
       const spec: VmSpec = {
         machineId: 'mch_contract00',
@@ -35,6 +35,6 @@ describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${rea
       if (begin === 'boot') await cloneFile(image.disk, spec.diskPath);
       return spec;
     };
-    return { driver, restarted: () => new QemuDriver(platform), specIn, workDir };
+    return { driver, restarted: () => new QemuDriver(platform), specIn, workDir, remove };
   });
 });

@@ -91,7 +91,10 @@ export class QemuGuestAgent implements VmAgent {
     const input = stdin === undefined ? {} : { 'input-data': Buffer.from(stdin).toString('base64') };
     const { pid } = expect(pidSchema, await this.#call('guest-exec', { path, arg, 'capture-output': true, ...input }, timeoutMs));
     for (let round = 0; ; round += 1) {
-      const status = expect(execStatusSchema, await this.#call('guest-exec-status', { pid }));
+      const status = expect(
+        execStatusSchema,
+        await this.#call('guest-exec-status', { pid }, Math.max(1, deadline - performance.now())),
+      );
       if (status.exited) {
         return { exitCode: status.exitcode ?? -1, stdout: decode(status['out-data']), stderr: decode(status['err-data']) };
       }

@@ -5,7 +5,7 @@ export class FakeGuestSide implements GuestSide {
   readonly calls: string[] = [];
   readonly machines = new Map<string, GuestMachine>();
   carried: string | null = 'SSH-2.0-Fake\r\n';
-  readyError: Error | null = null;
+  onReady: () => void = () => {};
 
   async attach(machine: GuestMachine): Promise<void> {
     this.calls.push(`attach ${machine.origin}`);
@@ -15,7 +15,7 @@ export class FakeGuestSide implements GuestSide {
   async ready(machine: GuestMachine): Promise<void> {
     this.calls.push('ready');
     this.machines.set(machine.machineId, machine);
-    if (this.readyError) throw this.readyError;
+    this.onReady();
   }
 
   async beforeSuspend(): Promise<string | null> {
