@@ -91,15 +91,20 @@ export async function endMachineRow(
   await withOrg(deps.db, machine.orgId, (tx) => tx.machine.updateMany({ where: { id: machine.id, endedAt: null }, data }));
 }
 
-/** Is the machine of this row still running on its host? False when the host answers that it is not; rejects when it does not answer. */
-export async function isMachineAlive(deps: WorkerDeps, machine: Pick<Machine, 'id' | 'hostId'>): Promise<boolean> {
-  const host = await deps.hosts.client(machine.hostId);
+/** Why a machine is no longer there, in words for people; null when it is. Rejects with HostError when its host does not answer. */
+export async function whyGone(host: HostClient, machineId: string): Promise<string | null> {
   try {
-    return (await host.machine(machine.id)).state !== 'exited';
+    const view = await host.machine(machineId);
+    return view.state === 'exited' ? (view.exitReason ?? 'its process ended') : null;
   } catch (error) {
-    if (isHostError(error, 'not_found')) return false;
+    if (isHostError(error, 'not_found')) return 'its host no longer knows it';
     throw error;
   }
+}
+
+/** Is the machine of this row still running on its host? Rejects with HostError when the host does not answer. */
+export async function isMachineAlive(deps: WorkerDeps, machine: Pick<Machine, 'id' | 'hostId'>): Promise<boolean> {
+  return (await whyGone(await deps.hosts.client(machine.hostId), machine.id)) === null;
 }
 
 /** A machine makes one snapshot in its life, so its id follows from the machine's: asking again asks for the same. */

@@ -208,6 +208,7 @@ describe('an agent in trouble', () => {
   it('that crashes fails its message, and the next one starts it again', async () => {
     rig.agent.onPrompt = (turn) => {
       turn.say('Working');
+      turn.tool('t1', 'pending');
       turn.raw('{"jsonrpc":"2.0","method":"session/upd');
       turn.crash();
     };
@@ -359,6 +360,25 @@ describe('a host in trouble', () => {
     await again;
     expect(await read(session)).toMatchObject({ state: 'suspended', snapshotId, machineId: null });
     expect((await messages(session))[1]?.state).toBe('failed');
+  });
+
+  it('that lost the machine of an idle session brings its last sleep back for the next message', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    const { worker, session, driving } = await aRunningSession();
+    await driving;
+    await setPolicy({ idleSuspendMs: 3_600_000 });
+    await say(session, 'Hello');
+    void drive(worker, session);
+    await until(async () => expect((await messages(session))[1]?.state).toBe('done'));
+    const lost = (await read(session)).machineId!;
+    rig.fake.endMachine(lost);
+    // The first finds out and is lost with the machine; the one behind it brings back the last sleep.
+    await Promise.all([say(session, 'Still there?'), say(session, 'Hello again')]);
+    await until(async () =>
+      expect((await messages(session)).map(({ state }) => state)).toEqual(['done', 'done', 'failed', 'done']),
+    );
+    expect((await read(session)).machineId).not.toBe(lost);
+    expect(await events(session)).toContainEqual(expect.objectContaining({ kind: 'error', title: 'The machine was lost' }));
   });
 
   it('that fails to resume leaves the session asleep, and the next wake tries again', async () => {

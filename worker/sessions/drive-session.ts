@@ -7,8 +7,10 @@ import type { SessionRef } from '../../server/sessions/append-event.ts';
 import { decideFailure } from '../../server/sessions/decisions.ts';
 import type { SessionState } from '../../server/sessions/states.ts';
 import type { WorkerDeps } from '../deps.ts';
+import { whyGone } from '../machines/open-machine.ts';
 import { describeFailure, isRetryable } from './describe-failure.ts';
-import { addEvent, type Driver, MovedError, pause, readSession, ShutdownError, SupersededError } from './driver.ts';
+import { addEvent, type Driver, guestOf, MovedError, pause, readSession, ShutdownError, SupersededError } from './driver.ts';
+import { loseMachine } from './lose-machine.ts';
 import { provision } from './provision.ts';
 import { resume } from './resume.ts';
 import { runTurns } from './run-turns.ts';
@@ -77,11 +79,21 @@ async function drive(driver: Driver): Promise<void> {
       failures.attempt += 1;
       driver.agentSeenOn = null;
       driver.log.warn({ event: 'session.step_failed', state: now.state, attempt: failures.attempt, err: error }, 'step failed');
+      if (await loseGone(driver, now, error)) continue;
       // The machine works on while its host's daemon is away: nothing is given up for that.
       if (now.state === 'running' && isHostError(error) && error.retryable) await outlast(driver, failures, error);
       else await retryOrSettle(driver, now, failures.attempt, error);
     }
   }
+}
+
+/** A running session whose host refuses because the machine is gone is told so, instead of being failed for the refusal. */
+async function loseGone(driver: Driver, session: Session, error: unknown): Promise<boolean> {
+  if (session.state !== 'running' || !session.machineId || !isHostError(error)) return false;
+  const { host, machineId } = await guestOf(driver, session);
+  const gone = await whyGone(host, machineId).catch(() => null);
+  if (gone) await loseMachine(driver, session, gone);
+  return gone !== null;
 }
 
 async function outlast(driver: Driver, failures: { since: number; shown: boolean }, error: HostError): Promise<void> {

@@ -1,13 +1,13 @@
 import type { Message, Session } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import { publishNotice } from '../../server/realtime/publish.ts';
-import { writeTimeline } from '../../server/sessions/append-event.ts';
+import { type TimelineWrite, writeTimeline } from '../../server/sessions/append-event.ts';
 import type { TimelineEvent } from '../../server/sessions/timeline.ts';
 import { promptResultSchema, type RpcError } from '../acp/frames.ts';
 import { replyText } from '../acp/map-update.ts';
 import { postReviewReply } from './post-review-reply.ts';
 import type { AgentReply } from './store-lines.ts';
-import { turnRows } from './turn.ts';
+import { type TurnRow, turnRows } from './turn.ts';
 
 /** Stop reasons of ours, beside the protocol's: why a turn ended that the agent did not end. */
 export const STOP_FAILED = 'failed';
@@ -16,9 +16,11 @@ export const STOP_FAILED = 'failed';
 export async function settleReply(tx: Tx, session: Session, message: Message, reply: AgentReply, now: Date): Promise<void> {
   if (!reply.ok) return failTurn(tx, session, message, agentRefusal(reply.error), now);
   const { stopReason } = promptResultSchema.catch({ stopReason: 'end_turn' }).parse(reply.result);
-  const said = replyText((await turnRows(tx, session.id)).map(({ event }) => event));
+  const rows = await turnRows(tx, session.id);
+  const said = replyText(rows.map(({ event }) => event));
   await tx.message.update({ where: { id: message.id }, data: { state: 'done', stopReason, reply: said, doneAt: now } });
   await writeTimeline(tx, { orgId: session.orgId, sessionId: session.id }, [
+    ...unfinishedTools(rows),
     { event: { kind: 'turn_ended', messageId: message.id, stopReason } },
   ]);
   if (message.kind === 'review_comment' && said) await postReviewReply(tx, session, message, said);
@@ -35,10 +37,19 @@ export async function failTurn(
 ): Promise<void> {
   await tx.message.update({ where: { id: message.id }, data: { state: 'failed', stopReason: STOP_FAILED, doneAt: now } });
   await writeTimeline(tx, { orgId: session.orgId, sessionId: session.id }, [
+    ...unfinishedTools(await turnRows(tx, session.id)),
     { event: error },
     { event: { kind: 'turn_ended', messageId: message.id, stopReason: STOP_FAILED } },
   ]);
   noticeOf(tx, session);
+}
+
+/** Nothing runs on after its turn: a tool call whose end was never told did not end well. */
+function unfinishedTools(rows: TurnRow[]): TimelineWrite[] {
+  return rows.flatMap(({ seq, event }) => {
+    const open = event.kind === 'tool_call' && (event.status === 'pending' || event.status === 'in_progress');
+    return open ? [{ seq, event: { ...event, status: 'failed' as const } }] : [];
+  });
 }
 
 function noticeOf(tx: Tx, { orgId, id }: Session) {

@@ -3,9 +3,10 @@ import { GUEST } from '../../hostd/contract/machines.ts';
 import type { Session } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import type { HostClient } from '../../server/hosts/host-client.ts';
-import { HostError, isHostError } from '../../server/hosts/host-error.ts';
+import { HostError } from '../../server/hosts/host-error.ts';
 import { FrameSplitter } from '../acp/frame-splitter.ts';
 import { sendLine } from '../guest/send-line.ts';
+import { whyGone } from '../machines/open-machine.ts';
 import { type Driver, guestOf } from './driver.ts';
 import { type AgentReply, type Reader, storeLines } from './store-lines.ts';
 import { watchAgent } from './watch-agent.ts';
@@ -83,17 +84,8 @@ async function followOnce(driver: Driver, options: FollowOptions, following: Fol
     driver.log.warn({ event: 'agent.stream_broken', code: error.code, err: error }, 'agent stream broken');
   }
   if (following.end) return;
-  const gone = await machineGone(host, reader.machineId);
+  // A host that does not answer says nothing about its machines.
+  const gone = await whyGone(host, reader.machineId).catch(() => null);
   if (gone) return following.finish({ kind: 'machine_gone', reason: gone });
   await sleep(driver.deps.patience.retryMs, undefined, { signal: following.stop.signal }).catch(() => {});
-}
-
-/** Why the machine is no longer there; null when it is, or when its host does not answer. */
-async function machineGone(host: HostClient, machineId: string): Promise<string | null> {
-  try {
-    const view = await host.machine(machineId);
-    return view.state === 'exited' ? (view.exitReason ?? 'its process ended') : null;
-  } catch (error) {
-    return isHostError(error, 'not_found') ? 'its host no longer knows it' : null;
-  }
 }

@@ -2,6 +2,7 @@ import type { Session } from '../../prisma/generated/client.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
 import { type Driver, move } from './driver.ts';
 import { failTurn } from './end-turn.ts';
+import { wakeAtOnce } from './wake-at-once.ts';
 
 /**
  * The machine ended without a suspend: its host went down, or its process did. The session goes back to its last
@@ -29,6 +30,8 @@ export async function loseMachine(driver: Driver, session: Session, reason: stri
       const open = await tx.message.findFirst({ where: { sessionId: session.id, state: 'delivered' } });
       if (open) await failTurn(tx, session, open, error, clock.now());
       else await appendEvent(tx, driver.ref, error);
+      const waiting = await tx.message.count({ where: { sessionId: session.id, state: 'queued' } });
+      if (hasSnapshot && waiting > 0) await wakeAtOnce(driver, tx, 'messages wait for it');
     },
   );
 }

@@ -1,7 +1,6 @@
 import { type Message, Prisma, type Session } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import { environmentSchema } from '../../server/environments/environment.ts';
-import { isHostError } from '../../server/hosts/host-error.ts';
 import { parseOrgPolicy } from '../../server/policy/policy.ts';
 import { publishNotice } from '../../server/realtime/publish.ts';
 import { lockSession } from '../../server/sessions/append-event.ts';
@@ -9,6 +8,7 @@ import { decideIdle } from '../../server/sessions/decisions.ts';
 import { promptFrame } from '../acp/frames.ts';
 import { agentStderrTail } from '../guest/agent-process.ts';
 import { GuestCommandError } from '../guest/run-script.ts';
+import { whyGone } from '../machines/open-machine.ts';
 import { deliverFrom, storeRequest } from './agent-requests.ts';
 import { ensureAgent } from './agent-session.ts';
 import { describeFailure, type ErrorEvent } from './describe-failure.ts';
@@ -149,8 +149,10 @@ async function giveUp(driver: Driver, session: Session, message: Message, event:
 /** Nothing is queued: wait for something, or fall asleep. */
 async function idle(driver: Driver, session: Session): Promise<void> {
   const { clock } = driver.deps;
-  const activity = await activityOf(driver, session);
-  if (activity === 'gone') return loseMachine(driver, session, 'its host no longer runs it');
+  const { host, machineId } = await guestOf(driver, session);
+  const gone = await whyGone(host, machineId);
+  if (gone) return loseMachine(driver, session, gone);
+  const activity = await host.activity(machineId);
   const org = await inOrg(driver, (tx) => tx.organization.findUniqueOrThrow({ where: { id: session.orgId } }));
   const decision = decideIdle(
     {
@@ -177,15 +179,4 @@ async function fallAsleep(driver: Driver, session: Session): Promise<void> {
   }).catch((error: unknown) => {
     if (error !== queued) throw error;
   });
-}
-
-async function activityOf(driver: Driver, session: Session) {
-  const { host, machineId } = await guestOf(driver, session);
-  try {
-    const view = await host.machine(machineId);
-    return view.state === 'exited' ? 'gone' : await host.activity(machineId);
-  } catch (error) {
-    if (isHostError(error, 'not_found')) return 'gone';
-    throw error;
-  }
 }

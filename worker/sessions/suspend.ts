@@ -1,17 +1,18 @@
 import { Prisma, type Session } from '../../prisma/generated/client.ts';
+import type { Tx } from '../../server/db.ts';
 import { captureWorktree } from '../../server/hosts/capture-worktree.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
-import { transition } from '../../server/sessions/transition.ts';
 import { sightAgent } from '../guest/agent-process.ts';
 import { dropOldSnapshots } from '../machines/drop-snapshots.ts';
 import { snapshotIdOf } from '../machines/open-machine.ts';
 import { type Driver, guestOf, inOrg, move } from './driver.ts';
 import { markResumed } from './settle-wakes.ts';
+import { wakeAtOnce } from './wake-at-once.ts';
 
 /** Puts the machine to sleep, or turns around when something asked for it meanwhile. */
 export async function suspend(driver: Driver, session: Session): Promise<void> {
   const { deps, ref, log } = driver;
-  if (await wantsToWake(driver)) {
+  if (await inOrg(driver, (tx) => wantsToWake(driver, tx))) {
     await move(driver, session, { to: 'running', reason: 'something arrived before it slept' }, (tx) =>
       markResumed(tx, ref, { sameBootId: true, sameAgentProcess: true }, deps.clock.now()),
     );
@@ -54,7 +55,7 @@ export async function suspend(driver: Driver, session: Session): Promise<void> {
         processes: snapshot.manifest.processes.length,
         storedBytes: snapshot.storedBytes,
       });
-      await wakeAgain(driver, tx);
+      if (await wantsToWake(driver, tx)) await wakeAtOnce(driver, tx, 'something arrived while it fell asleep');
     },
   );
   log.info({ event: 'session.suspended', machineId: guest.machineId, releasedMs, processGone, moved }, 'session suspended');
@@ -62,24 +63,8 @@ export async function suspend(driver: Driver, session: Session): Promise<void> {
 }
 
 /** A ledger row made while it was falling asleep says that somebody wants it awake. */
-async function wantsToWake(driver: Driver): Promise<boolean> {
-  const { sessionId } = driver.ref;
-  return (await inOrg(driver, (tx) => tx.wake.count({ where: { sessionId, outcome: 'pending' } }))) > 0;
-}
-
-/** The same question once more, under the row lock that the transition holds: from here on `wakeSession` does it. */
-async function wakeAgain(driver: Driver, tx: Parameters<Parameters<typeof inOrg>[1]>[0]): Promise<void> {
-  const { sessionId } = driver.ref;
-  if ((await tx.wake.count({ where: { sessionId, outcome: 'pending' } })) === 0) return;
-  const asleep = await tx.session.findUniqueOrThrow({ where: { id: sessionId } });
-  await transition(tx, driver.ref, {
-    expected: asleep,
-    to: 'resuming',
-    reason: 'something arrived while it fell asleep',
-    actor: { kind: 'worker' },
-    drive: false,
-    now: driver.deps.clock.now(),
-  });
+async function wantsToWake({ ref }: Driver, tx: Tx): Promise<boolean> {
+  return (await tx.wake.count({ where: { sessionId: ref.sessionId, outcome: 'pending' } })) > 0;
 }
 
 /** What the resume is held against. Read in the guest, right before it stops. */

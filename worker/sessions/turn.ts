@@ -6,8 +6,10 @@ import { EMPTY_TURN, restoreTurn, type TurnView } from '../acp/map-update.ts';
 /** A turn in progress: which message, which request, and which timeline row each of its blocks is. */
 export type Turn = { message: Message; rpcId: number; view: TurnView; seqs: Map<string, number> };
 
+export type TurnRow = { seq: number; event: TimelineEvent };
+
 /** Timeline rows of the turn that is open now: everything after the last one that ended. */
-export async function turnRows(tx: Tx, sessionId: string): Promise<{ seq: number; event: TimelineEvent }[]> {
+export async function turnRows(tx: Tx, sessionId: string): Promise<TurnRow[]> {
   const ended = await tx.sessionEvent.findFirst({
     where: { sessionId, kind: 'turn_ended' },
     orderBy: { seq: 'desc' },

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -54,7 +55,7 @@ export function workerRig(test: TestDatabase) {
     rig.agent.install(rig.fake);
     served = await serveFakeHost(rig.fake);
     rig.hostUrl = served.url;
-    rig.org = await anOrg(test.db, { name: 'Acme' });
+    rig.org = await anOrg(test.db, { name: `Acme ${randomUUID().slice(0, 8)}` });
     await setPolicy({ idleSuspendMs: 3_600_000 });
     rig.repository = await createRepository(
       { db: test.db, forgeDir, clock: systemClock },
@@ -166,6 +167,6 @@ export function workerRig(test: TestDatabase) {
       meanwhile();
       served = await serveFakeHost(rig.fake, Number(port));
     },
-    until: <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 10_000, interval: 20 }),
+    until: <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 20_000, interval: 20 }),
   };
 }
