@@ -8,7 +8,8 @@ import { openTerminal, TERMINAL_NAME, type TerminalRequest } from '../guest/pty.
 /** Above this many unsent bytes the guest's output waits; below half of it, it goes on. */
 const UNSENT_BYTES_MAX = 256 * 1024;
 const CLIENT_DEADLINE_MS = 30_000;
-export const PTY_MESSAGE_BYTES_MAX = 64 * 1024;
+/** The web sends at most 64,000 characters of input at a time, each up to four bytes. */
+export const PTY_MESSAGE_BYTES_MAX = 256 * 1024;
 
 export const ptyQuerySchema = z.object({
   name: z.string().regex(TERMINAL_NAME).default('main'),
