@@ -5,6 +5,7 @@ import { bootstrapDatabase } from '../prisma/bootstrap.ts';
 import { migrate } from '../prisma/migrate.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 import { type Part, Supervisor } from './processes.ts';
+import { endMachines, putSessionsToSleep, wakeInterrupted } from './rest.ts';
 import { databasePasswords, databaseUrlsOf, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
 import { hashSources } from './source-hash.ts';
 import { runLogged, type StageContext, StageError, stage } from './stage.ts';
@@ -24,6 +25,7 @@ export type Running = {
 
 const PART_NAMES = ['hostd', 'web', 'worker'] as const;
 const HEALTH_DEADLINE_MS = 120_000;
+const REST_DEADLINE_MS = 30_000;
 const WEB_SOURCES = [
   'app',
   'components',
@@ -194,7 +196,9 @@ export async function startWarren(options: StartOptions): Promise<Running> {
   }
 
   let postgres: Postgres | null = null;
+  let partsStarted = false;
   const stop = async () => {
+    if (partsStarted) await rest(settings, env);
     await supervisor.stop();
     await postgres?.stop().catch(() => {});
   };
@@ -236,6 +240,9 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     await stage('guest image', (ctx) => buildImage(settings, env, ctx));
     await stage('web app', (ctx) => buildWeb(settings, ctx));
     await stage('hostd, web and worker', (ctx) => startParts(supervisor, partsOf(settings, env), ctx));
+    partsStarted = true;
+    const woken = await wakeInterrupted(env.DATABASE_URL as string, settings.runDir);
+    if (woken > 0) console.log(`  ✓ waking ${woken} ${woken === 1 ? 'session' : 'sessions'} that the last stop interrupted`);
     let demo: Running['demo'] = null;
     if (options.seed) {
       await stage('demo organization', async () => {
@@ -253,6 +260,18 @@ export async function startWarren(options: StartOptions): Promise<Running> {
   } catch (cause) {
     await stopOnce();
     throw cause;
+  }
+}
+
+/** Best effort: what does not come to rest in time is adopted by the next start. */
+async function rest(settings: Settings, env: Record<string, string>): Promise<void> {
+  const urls = { databaseUrl: env.DATABASE_URL as string, systemUrl: env.DATABASE_SYSTEM_URL as string };
+  try {
+    const awake = await putSessionsToSleep(urls, settings.runDir, REST_DEADLINE_MS);
+    if (awake > 0) return console.log(`  ! ${awake} sessions are not asleep yet; their machines run on until the next start`);
+    await endMachines({ url: env.HOSTD_URL as string, token: env.HOSTD_TOKEN as string });
+  } catch (cause) {
+    console.log(`  ! sessions could not be put to sleep: ${cause instanceof Error ? cause.message : cause}`);
   }
 }
 
