@@ -2,8 +2,8 @@ import { createConnection, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { findBanner } from './banner.ts';
 
-/** More than this without a banner is a guest that babbles. */
-const UNREAD_BYTES_MAX = 256 * 1024;
+/** A banner is at most 255 bytes and the last thing an sshd says before it is spoken to; what came before may be dropped. */
+const UNREAD_BYTES_MAX = 4 * 1024;
 
 /**
  * The host's end of one virtio-serial port. The unix socket stays connected for as long as QEMU lives, because a guest program
@@ -12,22 +12,17 @@ const UNREAD_BYTES_MAX = 256 * 1024;
  */
 export class GuestPort {
   readonly #socket: Socket;
-  #unread: Buffer[] = [];
-  #unreadBytes = 0;
+  #unread: Buffer = Buffer.alloc(0);
   #stream: PortStream | null = null;
   #lastChunk: Buffer = Buffer.alloc(0);
   #onUnread: (() => void) | null = null;
-  /** Settles once the socket is gone, for whatever reason. */
-  readonly closed: Promise<void>;
+  #onClosed: (() => void) | null = null;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    this.closed = new Promise((resolve) => {
-      socket.once('close', () => {
-        this.#stream?.lost();
-        this.#stream = null;
-        resolve();
-      });
+    socket.once('close', () => {
+      this.#stream?.destroy();
+      this.#onClosed?.();
     });
     socket.on('error', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -51,10 +46,8 @@ export class GuestPort {
       if (!this.#stream.push(chunk)) this.#socket.pause();
       return;
     }
-    this.#unread.push(chunk);
-    this.#unreadBytes += chunk.length;
-    if (this.#unreadBytes > UNREAD_BYTES_MAX) this.close();
-    else this.#onUnread?.();
+    this.#unread = Buffer.concat([this.#unread, chunk]).subarray(-UNREAD_BYTES_MAX);
+    this.#onUnread?.();
   }
 
   /**
@@ -63,11 +56,10 @@ export class GuestPort {
    */
   async awaitBanner(signal: AbortSignal): Promise<Buffer> {
     for (;;) {
-      const bytes = Buffer.concat(this.#unread);
+      const bytes = this.#unread;
       const at = findBanner(bytes);
       if (at !== -1) {
-        this.#unread = [];
-        this.#unreadBytes = 0;
+        this.#unread = Buffer.alloc(0);
         return bytes.subarray(at);
       }
       await this.#nextChunk(signal);
@@ -78,6 +70,7 @@ export class GuestPort {
     return new Promise((resolve, reject) => {
       const settle = (then: () => void) => () => {
         this.#onUnread = null;
+        this.#onClosed = null;
         signal.removeEventListener('abort', aborted);
         then();
       };
@@ -85,7 +78,8 @@ export class GuestPort {
       if (signal.aborted) return aborted();
       signal.addEventListener('abort', aborted);
       this.#onUnread = settle(resolve);
-      void this.closed.then(settle(() => reject(new Error('the port closed'))));
+      this.#onClosed = settle(() => reject(new Error('the port closed')));
+      if (this.isClosed) this.#onClosed();
     });
   }
 
@@ -96,7 +90,7 @@ export class GuestPort {
 
   /** A stream for one SSH connection that first reads `prelude`. Ending it leaves the port open. */
   openStream(prelude: Buffer): Duplex {
-    this.#stream?.lost();
+    this.#stream?.destroy();
     const stream = new PortStream(this.#socket, () => {
       if (this.#stream !== stream) return;
       this.#stream = null;
@@ -156,10 +150,5 @@ class PortStream extends Duplex {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#detach();
     done(error);
-  }
-
-  /** The port went away under the connection. */
-  lost(): void {
-    this.destroy();
   }
 }
