@@ -1,0 +1,1 @@
+ALTER TABLE "Snapshot" ADD COLUMN "agentOffset" BIGINT NOT NULL DEFAULT 0;
