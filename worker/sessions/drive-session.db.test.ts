@@ -352,14 +352,23 @@ describe('a host in trouble', () => {
     const { worker, session, driving } = await aRunningSession();
     await driving;
     const { snapshotId } = await read(session);
-    rig.agent.onPrompt = (turn) => turn.say('Working');
+    rig.agent.onPrompt = (turn) => turn.say('Working'.repeat(1000));
     await say(session, 'Hello');
     const again = drive(worker, session);
-    await until(async () => expect((await messages(session))[1]?.state).toBe('delivered'));
+    await until(async () => expect((await events(session)).at(-1)?.kind).toBe('agent_text'));
     rig.fake.endMachine((await read(session)).machineId!);
     await again;
     expect(await read(session)).toMatchObject({ state: 'suspended', snapshotId, machineId: null });
     expect((await messages(session))[1]?.state).toBe('failed');
+
+    // It goes on reading where that sleep left off, not where the lost machine had come to.
+    rig.agent.onPrompt = (turn) => {
+      turn.say('Short.');
+      turn.end();
+    };
+    await say(session, 'Once more');
+    await drive(worker, session);
+    expect((await messages(session))[2]).toMatchObject({ state: 'done', reply: 'Short.' });
   });
 
   it('that lost the machine of an idle session brings its last sleep back for the next message', async () => {

@@ -1,7 +1,8 @@
 import type { MachineSource } from '../../hostd/contract/machines.ts';
 import { type Machine, Prisma, type Session, type Snapshot } from '../../prisma/generated/client.ts';
 import { isHostError } from '../../server/hosts/host-error.ts';
-import { type AgentSighting, agentProcessSchema, isSameProcess, sightAgent } from '../guest/agent-process.ts';
+import { type AgentSighting, agentProcessSchema, agentStdoutBytes, isSameProcess, sightAgent } from '../guest/agent-process.ts';
+import type { Guest } from '../guest/run-script.ts';
 import { insertMachine, isMachineAlive, startMachine } from '../machines/open-machine.ts';
 import { type Driver, inOrg, MovedError, move, StepError } from './driver.ts';
 import { markResumed } from './settle-wakes.ts';
@@ -22,7 +23,9 @@ export async function resume(driver: Driver, session: Session): Promise<void> {
       throw new MemoryUnusableError(error.message);
     },
   );
-  const seen = await sightAgent({ host, machineId: machine.id });
+  const guest = { host, machineId: machine.id };
+  if (source.kind === 'disk') await stayWithinFile(driver, guest, snapshot);
+  const seen = await sightAgent(guest);
   const continuity = await compare(driver, snapshot, seen);
   const now = deps.clock.now();
   await move(
@@ -87,11 +90,19 @@ async function placeAgain(driver: Driver, session: Session, snapshot: Snapshot):
     const inserted = await insertMachine(tx, { orgId, hostId: snapshot.hostId, lease, purpose: 'session', owner });
     const { count } = await tx.session.updateMany({
       where: { id: session.id, version: session.version },
-      data: { machineId: inserted.id, hostId: snapshot.hostId, lease },
+      // What was read of a machine that was lost since is not in this one's past.
+      data: { machineId: inserted.id, hostId: snapshot.hostId, lease, agentOffset: snapshot.agentOffset },
     });
     if (count === 0) throw new MovedError(`session ${session.id} moved on while it was being woken`);
     return inserted;
   });
+}
+
+/** What was not on the disk yet when the memory was dropped is gone, and the agent goes on writing at an earlier place. */
+async function stayWithinFile(driver: Driver, guest: Guest, snapshot: Snapshot): Promise<void> {
+  const bytes = BigInt(await agentStdoutBytes(guest));
+  if (bytes >= snapshot.agentOffset) return;
+  await inOrg(driver, (tx) => tx.session.update({ where: { id: driver.ref.sessionId }, data: { agentOffset: bytes } }));
 }
 
 async function compare(driver: Driver, snapshot: Snapshot, seen: AgentSighting) {

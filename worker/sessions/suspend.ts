@@ -34,7 +34,8 @@ export async function suspend(driver: Driver, session: Session): Promise<void> {
     session,
     { to: 'suspended', reason: 'asleep', set: { machineId: null, snapshotId, worktree: worktree ?? Prisma.DbNull } },
     async (tx) => {
-      const row = { manifest: snapshot.manifest, storedBytes: BigInt(snapshot.storedBytes), releasedMs };
+      const { agentOffset } = await tx.session.findUniqueOrThrow({ where: { id: session.id } });
+      const row = { manifest: snapshot.manifest, storedBytes: BigInt(snapshot.storedBytes), releasedMs, agentOffset };
       await tx.snapshot.upsert({
         where: { id: snapshotId },
         create: {

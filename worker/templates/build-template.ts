@@ -136,6 +136,7 @@ async function sleepAsTemplate(deps: WorkerDeps, { template, machine, host, host
         manifest: snapshot.manifest,
         storedBytes: BigInt(snapshot.storedBytes),
         releasedMs,
+        agentOffset: BigInt(agent.offset),
       },
     });
     const introduced = { name: agent.name, version: agent.version, initialize: agent.initialize } as Prisma.InputJsonObject;

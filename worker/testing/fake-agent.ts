@@ -45,6 +45,7 @@ export class FakeAgent {
       'warren-send-line': (guest, [key = ''], stdin) => this.send(guest, key, stdin),
       'warren-restart-agent': (guest) => this.start(guest),
       'warren-start-agent': (guest) => this.start(guest),
+      'warren-agent-stdout-bytes': (guest) => String(guest.files.get(GUEST.agentStdout)?.byteLength ?? 0),
       'warren-agent-stderr': () => 'panic: fake',
       'warren-make-directory': () => '',
       'warren-clone-workspace': () => '',
