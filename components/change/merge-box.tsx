@@ -34,19 +34,19 @@ export function MergeBox({ view }: { view: ChangeView }) {
   return (
     <div className="flex flex-wrap items-center gap-3 rounded-lg border bg-surface px-3 py-2.5">
       <Icon className={mergeable.reason === null ? 'size-4 text-good' : 'size-4 text-warn'} aria-hidden />
-      <div className="min-w-40 flex-1">
+      <div className="min-w-56 flex-1">
         <p className="font-medium">{title}</p>
         <p className="text-muted text-xs">{mergeable.reason ?? `No conflicts with ${change.baseBranch}; every check passed.`}</p>
       </div>
       {canWrite && (
-        <>
+        <div className="flex flex-1 justify-end gap-2 sm:flex-none">
           <Button variant="ghost" onClick={() => setClosing(true)}>
             Close
           </Button>
           <Button variant="primary" disabled={!mergeable.ok} onClick={() => setMerging(true)}>
             <GitMerge aria-hidden /> Merge
           </Button>
-        </>
+        </div>
       )}
       <MergeDialog view={view} open={isMerging} onClose={() => setMerging(false)} />
       <CloseDialog view={view} open={isClosing} onClose={() => setClosing(false)} />

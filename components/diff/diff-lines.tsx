@@ -34,38 +34,44 @@ export function DiffLines({ path, hunks, review }: Props) {
   }
 
   return (
-    <div className="overflow-x-auto">
-      <table
-        onKeyDown={onKeyDown}
-        aria-label={`Changes in ${path}`}
-        className="w-full border-collapse font-mono text-xs leading-[19px]"
-      >
-        <tbody>
-          {hunks.map((hunk, index) => (
-            <Fragment key={`${hunk.oldStart}:${hunk.newStart}`}>
-              {(index > 0 || hunk.newStart > 1) && (
-                <tr>
-                  <td colSpan={3} className="select-none border-y bg-sunken px-2 text-2xs text-faint">
-                    {hunk.newStart > 0 ? `line ${hunk.newStart}` : '…'}
-                  </td>
-                </tr>
-              )}
-              {hunk.lines.map((line) => (
-                <Fragment key={`${line.oldLine}:${line.newLine}`}>
-                  <Row
-                    line={line}
-                    onComment={review?.onComment ?? null}
-                    isTabStop={line.newLine !== null && line.newLine === (active ?? first)}
-                    onFocus={setActive}
-                  />
-                  {line.newLine !== null && review && <Below>{review.below(line.newLine)}</Below>}
-                </Fragment>
-              ))}
-            </Fragment>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <table
+      onKeyDown={onKeyDown}
+      aria-label={`Changes in ${path}`}
+      className="w-full table-fixed border-collapse font-mono text-xs leading-[19px]"
+    >
+      <colgroup>
+        <col className="w-9" />
+        <col className="w-9" />
+        <col />
+      </colgroup>
+      <tbody>
+        {hunks.map((hunk, index) => (
+          <Fragment key={`${hunk.oldStart}:${hunk.newStart}`}>
+            {(index > 0 || hunk.newStart > 1) && (
+              <tr>
+                <td
+                  colSpan={3}
+                  className={cn('select-none border-b bg-sunken px-2 text-2xs text-faint', index > 0 && 'border-t')}
+                >
+                  {hunk.newStart > 0 ? `line ${hunk.newStart}` : '…'}
+                </td>
+              </tr>
+            )}
+            {hunk.lines.map((line) => (
+              <Fragment key={`${line.oldLine}:${line.newLine}`}>
+                <Row
+                  line={line}
+                  onComment={review?.onComment ?? null}
+                  isTabStop={line.newLine !== null && line.newLine === (active ?? first)}
+                  onFocus={setActive}
+                />
+                {line.newLine !== null && review && <Below>{review.below(line.newLine)}</Below>}
+              </Fragment>
+            ))}
+          </Fragment>
+        ))}
+      </tbody>
+    </table>
   );
 }
 
@@ -76,16 +82,17 @@ type RowProps = {
   onFocus: (line: number) => void;
 };
 
+const GUTTER = 'select-none pr-1.5 text-right align-top text-2xs text-faint leading-[19px] tabular-nums';
+
 function Row({ line, onComment, isTabStop, onFocus }: RowProps) {
   const { kind, text, oldLine, newLine } = line;
   return (
     <tr className={cn('group/line', ROW[kind])}>
-      <td className="w-9 select-none pr-2 pl-1 text-right align-top text-2xs text-faint tabular-nums leading-[19px]">
-        {oldLine}
-      </td>
-      <td className="relative w-9 select-none pr-2 text-right align-top text-2xs text-faint tabular-nums leading-[19px]">
+      <td className={GUTTER}>{oldLine}</td>
+      <td className={cn(GUTTER, 'relative')}>
         {newLine}
         {newLine !== null && onComment && (
+          // All of the number can be pressed, which is what a finger needs; a pointer or the keyboard sees the plus.
           <button
             type="button"
             data-line={newLine}
@@ -93,13 +100,15 @@ function Row({ line, onComment, isTabStop, onFocus }: RowProps) {
             aria-label={`Comment on line ${newLine}`}
             onFocus={() => onFocus(newLine)}
             onClick={() => onComment(newLine)}
-            className="absolute top-px right-0.5 z-10 inline-flex size-[18px] items-center justify-center rounded bg-accent-solid text-white opacity-0 shadow-sm focus-visible:opacity-100 group-hover/line:opacity-100 [@media(hover:none)]:bg-transparent [@media(hover:none)]:text-accent [@media(hover:none)]:opacity-40"
+            className="group/comment absolute inset-0 outline-none"
           >
-            <Plus className="size-3.5" aria-hidden />
+            <span className="absolute top-px right-0 hidden size-[18px] items-center justify-center rounded bg-accent-solid text-white shadow-sm group-focus-visible/comment:inline-flex [@media(hover:hover)]:group-hover/line:inline-flex">
+              <Plus className="size-3.5" aria-hidden />
+            </span>
           </button>
         )}
       </td>
-      <td className="whitespace-pre-wrap break-words py-0 pr-3 pl-1 align-top [overflow-wrap:anywhere]">
+      <td className="whitespace-pre-wrap py-0 pr-3 pl-1 align-top [overflow-wrap:anywhere]">
         <span aria-hidden className={cn('inline-block w-4 select-none', SIGN_COLOR[kind])}>
           {SIGN[kind]}
         </span>

@@ -3,7 +3,7 @@ import { ButtonLink } from '../ui/button.tsx';
 /** The same words for what does not exist and for what belongs to others: which, is not told. */
 export function NotFoundNote() {
   return (
-    <main className="mx-auto flex min-h-[60dvh] max-w-md flex-col items-center justify-center gap-2 px-6 text-center">
+    <div className="mx-auto flex min-h-[60dvh] max-w-md flex-col items-center justify-center gap-2 px-6 text-center">
       <title>Not found · Warren</title>
       <p className="font-mono text-faint text-xs">404</p>
       <h1 className="font-semibold text-xl tracking-tight">Not found</h1>
@@ -11,6 +11,6 @@ export function NotFoundNote() {
       <ButtonLink href="/" className="mt-4">
         Go to the start
       </ButtonLink>
-    </main>
+    </div>
   );
 }

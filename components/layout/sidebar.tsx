@@ -13,6 +13,7 @@ import { StatusIcon } from '../session/status.tsx';
 import { ButtonLink } from '../ui/button.tsx';
 import { cn } from '../ui/cn.ts';
 import { Kbd } from '../ui/kbd.tsx';
+import { LinkPending } from '../ui/link-pending.tsx';
 import { Menu } from '../ui/menu.tsx';
 import { Logo } from './logo.tsx';
 import { useCanWrite, useOrg } from './org-context.tsx';
@@ -84,7 +85,8 @@ export function Sidebar({ orgs }: { orgs: { slug: string; name: string }[] }) {
           label="Account"
           align="start"
           up
-          className="min-w-0 flex-1 gap-2 px-1.5 py-1 text-left hover:bg-hover"
+          boxClassName="min-w-0 flex-1"
+          className="w-full min-w-0 gap-2 px-1.5 py-1 text-left hover:bg-hover"
           trigger={
             <>
               <span className="flex size-6 shrink-0 items-center justify-center rounded-full bg-accent-soft font-semibold text-2xs text-accent">
@@ -118,6 +120,7 @@ function NavLink({ href, icon, exact, children }: { href: string; icon: ReactNod
     >
       {icon}
       {children}
+      <LinkPending className="ml-auto" />
     </Link>
   );
 }
@@ -148,6 +151,7 @@ function RecentSessions() {
           >
             <StatusIcon status={session.status} />
             <span className="truncate">{session.title}</span>
+            <LinkPending className="ml-auto" />
           </Link>
         );
       })}

@@ -3,50 +3,60 @@ import { useQuery } from '@tanstack/react-query';
 import { File, Folder, FolderSymlink } from 'lucide-react';
 import NextLink from 'next/link';
 import { Fragment } from 'react';
-import { codeOf, useTRPC } from '../api/trpc.ts';
+import { useTRPC } from '../api/trpc.ts';
 import { useOrg } from '../layout/org-context.tsx';
 import { formatBytes } from '../ui/format.ts';
 import { Link } from '../ui/link.tsx';
+import { LinkPending } from '../ui/link-pending.tsx';
 import { Markdown } from '../ui/markdown.tsx';
 import { ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
 
-type Props = { slug: string; name: string; path: string };
+type Props = { slug: string; name: string; path: string; file: string | null };
 
-/** Files of the default branch. A path names a directory or a file: which, the tree answers. */
-export function CodeBrowser({ slug, name, path }: Props) {
+/** Files of the default branch: one file, or one directory with its README. */
+export function CodeBrowser({ slug, name, path, file }: Props) {
   const { org } = useOrg();
-  const trpc = useTRPC();
-  const tree = useQuery(trpc.repositories.tree.queryOptions({ org: org.slug, repo: slug, path }, { retry: false }));
-  const isFile = codeOf(tree.error) === 'not_found';
-  const entries = tree.data?.entries ?? [];
-  const readme = entries.find((entry) => entry.kind === 'file' && /^readme(\.md)?$/i.test(entry.name));
-  const linkTo = (to: string) => `/${org.slug}/repositories/${slug}${to === '' ? '' : `?path=${encodeURIComponent(to)}`}`;
+  const base = `/${org.slug}/repositories/${slug}`;
+  const linkTo = (to: string, isFile = false) =>
+    to === '' ? base : `${base}?${isFile ? 'file' : 'path'}=${encodeURIComponent(to)}`;
   return (
     <>
-      <Breadcrumbs name={name} path={path} linkTo={linkTo} />
-      {tree.isPending && <Loading label="Reading files" />}
-      {tree.error && !isFile && <ErrorNote error={tree.error} />}
-      {isFile && <FileView slug={slug} path={path} />}
-      {tree.data && (
-        <ul className="overflow-hidden rounded-lg border bg-surface">
-          {entries.map((entry) => {
-            const Icon = { directory: Folder, file: File, symlink: FolderSymlink, submodule: FolderSymlink }[entry.kind];
-            return (
-              <li key={entry.path} className="border-b last:border-b-0">
-                <NextLink
-                  href={linkTo(entry.path)}
-                  className="flex items-center gap-2.5 px-3 py-1.5 hover:bg-hover focus-visible:-outline-offset-2"
-                >
-                  <Icon className="size-3.5 shrink-0 text-faint" aria-hidden />
-                  <span className="min-w-0 flex-1 truncate">{entry.name}</span>
-                  {entry.bytes !== null && <span className="text-faint text-xs tabular-nums">{formatBytes(entry.bytes)}</span>}
-                </NextLink>
-              </li>
-            );
-          })}
-        </ul>
-      )}
+      <Breadcrumbs name={name} path={file ?? path} linkTo={linkTo} />
+      {file === null ? <Directory slug={slug} path={path} linkTo={linkTo} /> : <FileView slug={slug} path={file} />}
+    </>
+  );
+}
+
+type DirectoryProps = { slug: string; path: string; linkTo: (path: string, isFile?: boolean) => string };
+
+function Directory({ slug, path, linkTo }: DirectoryProps) {
+  const { org } = useOrg();
+  const trpc = useTRPC();
+  const tree = useQuery(trpc.repositories.tree.queryOptions({ org: org.slug, repo: slug, path }));
+  if (tree.isPending) return <Loading label="Reading files" />;
+  if (tree.error) return <ErrorNote error={tree.error} />;
+  const readme = tree.data.entries.find((entry) => entry.kind === 'file' && /^readme(\.md)?$/i.test(entry.name));
+  return (
+    <>
+      <ul className="overflow-hidden rounded-lg border bg-surface">
+        {tree.data.entries.map((entry) => {
+          const Icon = { directory: Folder, file: File, symlink: FolderSymlink, submodule: FolderSymlink }[entry.kind];
+          return (
+            <li key={entry.path} className="border-b last:border-b-0">
+              <NextLink
+                href={linkTo(entry.path, entry.kind !== 'directory')}
+                className="flex items-center gap-2.5 px-3 py-1.5 hover:bg-hover focus-visible:-outline-offset-2"
+              >
+                <Icon className="size-3.5 shrink-0 text-faint" aria-hidden />
+                <span className="min-w-0 flex-1 truncate">{entry.name}</span>
+                <LinkPending />
+                {entry.bytes !== null && <span className="text-faint text-xs tabular-nums">{formatBytes(entry.bytes)}</span>}
+              </NextLink>
+            </li>
+          );
+        })}
+      </ul>
       {readme && <Readme slug={slug} path={readme.path} />}
     </>
   );

@@ -9,6 +9,7 @@ import { PageHeader } from '../layout/page-header.tsx';
 import { usePolling } from '../realtime/realtime-provider.tsx';
 import { Button } from '../ui/button.tsx';
 import { plural } from '../ui/format.ts';
+import { LinkPending } from '../ui/link-pending.tsx';
 import { EmptyState, ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { CreateRepositoryDialog } from './create-repository-dialog.tsx';
@@ -47,6 +48,7 @@ export function RepositoryList() {
                 className="truncate font-medium after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:outline-accent focus-visible:after:-outline-offset-2"
               >
                 {repository.name}
+                <LinkPending className="ml-2 inline-block" />
               </Link>
               <p className="text-faint text-xs">
                 {plural(repository.openChanges, 'open change')}, {plural(repository.sessions, 'session')}

@@ -1,6 +1,6 @@
 'use client';
 import { useQuery } from '@tanstack/react-query';
-import { Plus } from 'lucide-react';
+import { GitCommitHorizontal, Plus } from 'lucide-react';
 import { useState } from 'react';
 import { type ApiOutputs, useTRPC } from '../api/trpc.ts';
 import { ChangeBadge } from '../change/change-badge.tsx';
@@ -11,7 +11,7 @@ import { SessionRow } from '../session/session-row.tsx';
 import { ButtonLink } from '../ui/button.tsx';
 import { shortSha } from '../ui/format.ts';
 import { Link } from '../ui/link.tsx';
-import { ErrorNote } from '../ui/notes.tsx';
+import { EmptyState, ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { TabPanel, Tabs } from '../ui/tabs.tsx';
 import { Ago } from '../ui/time.tsx';
@@ -22,7 +22,10 @@ import { TemplateBadge } from './template-badge.tsx';
 export type RepositoryView = ApiOutputs['repositories']['get'];
 type View = 'code' | 'changes' | 'sessions' | 'environment';
 
-export function RepositoryPage({ slug, path }: { slug: string; path: string }) {
+/** `file` is a path as well; null shows the directory `path`. */
+type Props = { slug: string; path: string; file: string | null };
+
+export function RepositoryPage({ slug, path, file }: Props) {
   const { org } = useOrg();
   const canWrite = useCanWrite();
   const trpc = useTRPC();
@@ -55,7 +58,7 @@ export function RepositoryPage({ slug, path }: { slug: string; path: string }) {
         />
       </div>
       <TabPanel id={shown}>
-        {shown === 'code' && <Code view={found.data} path={path} />}
+        {shown === 'code' && <Code view={found.data} path={path} file={file} />}
         {shown === 'changes' && <Changes view={found.data} />}
         {shown === 'sessions' &&
           (sessions.length === 0 ? (
@@ -73,18 +76,13 @@ export function RepositoryPage({ slug, path }: { slug: string; path: string }) {
   );
 }
 
-function Code({ view, path }: { view: RepositoryView; path: string }) {
-  const { org } = useOrg();
+function Code({ view, path, file }: { view: RepositoryView; path: string; file: string | null }) {
   const { repository, head } = view;
   if (!head) {
     return (
-      <div className="mx-auto max-w-2xl px-4 py-10">
-        <h2 className="font-medium text-base">This repository has no commits yet</h2>
-        <p className="mt-1 text-muted">A session needs a commit to start from. Push one to {repository.defaultBranch}:</p>
-        <pre className="mt-3 overflow-x-auto rounded-md border bg-sunken px-3 py-2 text-xs leading-5">
-          {`git remote add warren ${typeof window === 'undefined' ? '' : window.location.origin}/git/${org.slug}/${repository.slug}.git\ngit push warren HEAD:${repository.defaultBranch}`}
-        </pre>
-      </div>
+      <EmptyState icon={<GitCommitHorizontal />} title="This repository has no commits yet">
+        A session needs a commit of {repository.defaultBranch} to start from.
+      </EmptyState>
     );
   }
   return (
@@ -97,7 +95,7 @@ function Code({ view, path }: { view: RepositoryView; path: string }) {
           {head.authorName}, <Ago at={head.at} />
         </span>
       </p>
-      <CodeBrowser slug={repository.slug} name={repository.name} path={path} />
+      <CodeBrowser slug={repository.slug} name={repository.name} path={path} file={file} />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { useOrg } from '../layout/org-context.tsx';
 import { OutputBlock } from '../ui/code-block.tsx';
 import { formatDuration } from '../ui/format.ts';
 import { Link } from '../ui/link.tsx';
+import { ErrorNote } from '../ui/notes.tsx';
 import { Spinner } from '../ui/spinner.tsx';
 import type { SessionView } from './session-page.tsx';
 
@@ -27,6 +28,7 @@ export function LiveRow({ view }: { view: SessionView }) {
     ended: null,
     failed: null,
   }[status];
+  if (status === 'failed' && session.stateReason) return <ErrorNote title="The session failed" error={session.stateReason} />;
   if (label === null) return null;
   return (
     <div className="flex flex-col gap-2">
@@ -61,8 +63,6 @@ function Elapsed({ since }: { since: Date }) {
   if (now === null) return null;
   const ms = Math.max(0, now - new Date(since).getTime());
   return (
-    <span className="text-faint text-xs tabular-nums">
-      {ms < 1_000 ? '' : formatDuration(Math.floor(ms / 1_000) * 1_000).replace('.0 s', ' s')}
-    </span>
+    <span className="text-faint text-xs tabular-nums">{ms < 1_000 ? '' : formatDuration(Math.floor(ms / 1_000) * 1_000)}</span>
   );
 }

@@ -47,7 +47,7 @@ type FormProps = { repositories: { slug: string; name: string }[]; initialReposi
 
 /** What the sample repository needs: its tests and its types do not pass. */
 const SAMPLE_TASK =
-  'The tests fail. Find out why, fix the code so that `npm test` passes, and do not change the tests. Commit and push when it is done.';
+  'The tests of this repository fail. Find out why, fix the code (not the tests), run the tests again, commit and push.';
 
 function Form({ repositories, initialRepository }: FormProps) {
   const { org, model } = useOrg();

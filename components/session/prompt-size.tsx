@@ -17,7 +17,7 @@ export function PromptSize({ text, bytesMax, always }: { text: string; bytesMax:
       role={isOver ? 'alert' : undefined}
       className={cn('text-xs tabular-nums', isOver ? 'font-medium text-bad' : 'text-faint')}
     >
-      {formatBytes(bytes)} of {formatBytes(bytesMax)}
+      {bytes === 0 ? `up to ${formatBytes(bytesMax)}` : `${formatBytes(bytes)} of ${formatBytes(bytesMax)}`}
       {isOver && ': too long. Put long material into the repository.'}
     </span>
   );

@@ -16,37 +16,34 @@ export function SessionHeader({ view }: { view: SessionView }) {
   const { session, status, repository } = view;
   const { org } = useOrg();
   return (
-    <header className="flex shrink-0 flex-wrap items-center gap-x-3 gap-y-1.5 border-b px-4 py-2">
-      <div className="min-w-0 flex-1 basis-60">
-        <div className="flex min-w-0 items-center gap-2">
-          <h1 className="truncate font-semibold text-base tracking-tight" title={session.title}>
-            {session.title}
-          </h1>
-        </div>
-        <div className="flex flex-wrap items-center gap-x-2.5 gap-y-1 text-faint text-xs">
-          <span aria-live="polite">
-            <StatusBadge status={status}>
-              {status === 'asleep' && (
-                <>
-                  {' '}
-                  since <Ago at={session.stateSince} />
-                </>
-              )}
-            </StatusBadge>
-          </span>
-          <Link href={`/${org.slug}/repositories/${repository.slug}`} className="text-muted hover:text-ink hover:underline">
-            {repository.name}
-          </Link>
-          <span>
-            {session.agentName} · <span className="font-mono text-2xs">{session.modelName}</span>
-          </span>
-          {session.scripted && <ScriptedBadge />}
-          <span className="hidden sm:inline">
-            by {session.createdBy}, <Ago at={session.createdAt} />
-          </span>
-        </div>
+    <header className="grid shrink-0 grid-cols-[minmax(0,1fr)_auto] items-center gap-x-3 gap-y-1 border-b px-4 py-2">
+      <h1 className="truncate font-semibold text-base tracking-tight" title={session.title}>
+        {session.title}
+      </h1>
+      <div className="lg:row-span-2">
+        <Actions view={view} />
       </div>
-      <Actions view={view} />
+      <div className="col-span-2 flex flex-wrap items-center gap-x-2.5 gap-y-1 text-faint text-xs lg:col-span-1">
+        <span aria-live="polite">
+          <StatusBadge status={status}>
+            {status === 'asleep' && (
+              <span className="font-normal">
+                since <Ago at={session.stateSince} />
+              </span>
+            )}
+          </StatusBadge>
+        </span>
+        <Link href={`/${org.slug}/repositories/${repository.slug}`} className="text-muted hover:text-ink hover:underline">
+          {repository.name}
+        </Link>
+        {session.scripted && <ScriptedBadge />}
+        <span className="hidden sm:inline">
+          {session.agentName} · <span className="font-mono text-2xs">{session.modelName}</span>
+        </span>
+        <span className="hidden sm:inline">
+          by {session.createdBy}, <Ago at={session.createdAt} />
+        </span>
+      </div>
     </header>
   );
 }

@@ -40,7 +40,7 @@ export function SessionList() {
             ]}
           />
         )}
-        {canWrite && (
+        {canWrite && all.length > 0 && (
           <ButtonLink href={`/${org.slug}/new`} variant="primary">
             <Plus aria-hidden /> New session
           </ButtonLink>

@@ -3,6 +3,7 @@ import { STATUS_LABELS } from '../../server/sessions/status.ts';
 import type { ApiOutputs } from '../api/trpc.ts';
 import { ChangeBadge } from '../change/change-badge.tsx';
 import { useOrg } from '../layout/org-context.tsx';
+import { LinkPending } from '../ui/link-pending.tsx';
 import { Ago } from '../ui/time.tsx';
 import { ScriptedBadge, StatusIcon } from './status.tsx';
 
@@ -20,6 +21,7 @@ export function SessionRow({ session, hideRepository }: { session: SessionSummar
             className="truncate font-medium after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:rounded focus-visible:after:outline-2 focus-visible:after:outline-accent focus-visible:after:-outline-offset-2"
           >
             {session.title}
+            <LinkPending className="ml-2 inline-block" />
           </Link>
         </div>
         <div className="mt-0.5 flex flex-wrap items-center gap-x-2 text-faint text-xs">

@@ -54,9 +54,5 @@ export const SCRIPTED_HINT =
 
 /** Wherever a session or a model shows that is a script. */
 export function ScriptedBadge() {
-  return (
-    <Badge tone="warn" title={SCRIPTED_HINT}>
-      {SCRIPTED_LABEL}
-    </Badge>
-  );
+  return <Badge title={SCRIPTED_HINT}>{SCRIPTED_LABEL}</Badge>;
 }

@@ -16,7 +16,7 @@ export function formatAgo(at: Date, now: Date): string {
 /** `840 ms`, `3.2 s`, `2 min 5 s`, `1 h 4 min`. */
 export function formatDuration(ms: number): string {
   if (ms < SECOND_MS) return `${Math.round(ms)} ms`;
-  if (ms < MINUTE_MS) return `${(ms / SECOND_MS).toFixed(1)} s`;
+  if (ms < MINUTE_MS) return `${Number((ms / SECOND_MS).toFixed(1))} s`;
   const seconds = Math.round(ms / SECOND_MS);
   if (ms < HOUR_MS) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   const minutes = Math.round(ms / MINUTE_MS);

@@ -14,6 +14,8 @@ type Props = {
   items: readonly Item[];
   align?: 'start' | 'end';
   up?: boolean;
+  /** Of the box around button and list. */
+  boxClassName?: string;
   className?: string;
 };
 
@@ -21,7 +23,7 @@ const ITEM =
   'flex w-full items-center gap-2 rounded px-2 py-1.5 text-left text-sm hover:bg-hover focus:bg-hover focus:outline-none disabled:opacity-50 [&_svg]:size-3.5 [&_svg]:text-muted';
 
 /** A button that opens a short list of actions or links; arrow keys, Escape and a click elsewhere work. */
-export function Menu({ label, trigger, items, align = 'end', up, className }: Props) {
+export function Menu({ label, trigger, items, align = 'end', up, className, boxClassName }: Props) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const menuId = useId();
@@ -53,7 +55,7 @@ export function Menu({ label, trigger, items, align = 'end', up, className }: Pr
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys pressed inside the menu bubble up to here
-    <div ref={root} className="relative" onKeyDown={onKeyDown}>
+    <div ref={root} className={cn('relative', boxClassName)} onKeyDown={onKeyDown}>
       <button
         type="button"
         aria-label={label}

@@ -91,16 +91,16 @@ function Fact({ event, at, repositorySlug }: { event: FactEvent; at: string; rep
     case 'suspended':
       return (
         <Line icon={<Moon />} color="text-accent" at={at} rest>
-          Fell asleep. The machine was released in {formatDuration(event.releasedMs)}
-          {event.processGone ? ': its QEMU process is gone' : ', but its QEMU process was still seen'};{' '}
-          {plural(event.processes, 'process', 'processes')} and {formatBytes(event.storedBytes)} are kept.
+          Asleep. Released in {formatDuration(event.releasedMs)}: {event.processGone ? 'QEMU gone' : 'QEMU still seen'},{' '}
+          {plural(event.processes, 'process', 'processes')} in {formatBytes(event.storedBytes)} kept.
         </Line>
       );
     case 'woke':
       return (
         <Line icon={<Sunrise />} color="text-accent" at={at} rest>
-          Woke in {formatDuration(event.latencyMs)}: {WAKE_CAUSES[event.cause]}. {event.sameBootId ? 'Same boot' : 'Another boot'}
-          , {event.sameAgentProcess ? 'same agent process' : 'a new agent process'}.
+          Awake in {formatDuration(event.latencyMs)}, because {WAKE_CAUSES[event.cause]}.{' '}
+          {event.sameBootId ? 'Same boot' : 'Another boot'}, {event.sameAgentProcess ? 'same agent process' : 'new agent process'}
+          .
         </Line>
       );
     case 'pushed':

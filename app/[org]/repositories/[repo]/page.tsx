@@ -3,7 +3,7 @@ import type { Metadata } from 'next';
 import { RepositoryPage } from '../../../../components/repository/repository-page.tsx';
 import { dehydrated, getServerApi, required } from '../../../server-api.ts';
 
-type Props = { params: Promise<{ org: string; repo: string }>; searchParams: Promise<{ path?: string }> };
+type Props = { params: Promise<{ org: string; repo: string }>; searchParams: Promise<{ path?: string; file?: string }> };
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
   return { title: (await params).repo };
@@ -11,12 +11,15 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 
 export default async function Page({ params, searchParams }: Props) {
   const { org, repo } = await params;
-  const { path } = await searchParams;
+  const { path = '', file = null } = await searchParams;
   const { queryClient, trpc } = await getServerApi();
   await required(`/${org}/repositories/${repo}`, queryClient.fetchQuery(trpc.repositories.get.queryOptions({ org, repo })));
+  const shown = { org, repo, path: file ?? path };
+  if (file === null) await queryClient.prefetchQuery(trpc.repositories.tree.queryOptions(shown));
+  else await queryClient.prefetchQuery(trpc.repositories.file.queryOptions(shown));
   return (
     <HydrationBoundary state={dehydrated(queryClient)}>
-      <RepositoryPage slug={repo} path={path ?? ''} />
+      <RepositoryPage slug={repo} path={path} file={file} />
     </HydrationBoundary>
   );
 }
