@@ -95,6 +95,12 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
       expect((await vm.agent.exec(['cat', '/no/such/file'])).exitCode).not.toBe(0);
     });
 
+    it('writes files in the guest', async () => {
+      await vm.agent.writeFile('/run/warren-written', 'one');
+      await vm.agent.writeFile('/run/warren-written', 'two');
+      expect(await vm.agent.readFile('/run/warren-written')).toBe('two');
+    });
+
     it('sets the guest clock', async () => {
       await vm.agent.setClock(Date.now() + 3_600_000);
       await vm.agent.setClock(Date.now());

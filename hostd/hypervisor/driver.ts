@@ -66,6 +66,8 @@ export interface VmAgent extends GuestAgent {
   ping(deadlineMs: number): Promise<void>;
   /** Sets the guest's clock and reads it back. @throws `guest_unreachable` when it stays off by more than a second */
   setClock(epochMs: number): Promise<void>;
+  /** Overwrites a file, keeping its mode. Not atomic: for a guest that nobody uses yet. */
+  writeFile(path: string, text: string): Promise<void>;
 }
 
 export interface Driver {

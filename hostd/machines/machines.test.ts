@@ -171,8 +171,10 @@ describe('snapshots', () => {
   it('can be forked many times and stay as they are', async () => {
     const before = await readFile(world.layout.snapshot(SNAPSHOT).deviceState);
     await Promise.all([MACHINE, OTHER].map((id) => machines.create(id, aRequest({ kind: 'fork', snapshotId: SNAPSHOT }, 2))));
-    expect(alive()).toHaveLength(2);
     expect(await readFile(world.layout.snapshot(SNAPSHOT).deviceState)).toEqual(before);
+    const guests = alive().map(({ guest: { files } }) => files);
+    expect(new Set(guests.map((files) => files['/etc/machine-id'])).size).toBe(2);
+    expect(new Set(guests.map((files) => files['/etc/warren/ssh_host_ed25519_key'])).size).toBe(2);
   });
 
   it('do not exist without their manifest', async () => {

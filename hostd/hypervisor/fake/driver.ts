@@ -179,6 +179,11 @@ class FakeAgent implements VmAgent {
     return { exitCode: 0, stdout: '', stderr: '' };
   }
 
+  async writeFile(path: string, text: string): Promise<void> {
+    await this.ping();
+    this.#of.guest.files[path] = text;
+  }
+
   async readFile(path: string): Promise<string> {
     await this.ping();
     const found = this.#of.guest.files[path];

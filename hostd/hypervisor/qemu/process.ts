@@ -11,11 +11,13 @@ import type { ProcessRef } from '../driver.ts';
 const TERM_GRACE_MS = 2_000;
 const GONE_DEADLINE_MS = 10_000;
 const POLL_MS = 5;
+const ZOMBIE_GRACE_MS = 1_000;
 const TAIL_BYTES = 4096;
 const HARMLESS = /doesn't support requested feature/;
 
-/** Start time in clock ticks since boot; null when there is no such process or only its zombie. */
-export async function startTimeOf(pid: number): Promise<string | null> {
+type Sighting = { startTimeTicks: string; isZombie: boolean };
+
+async function look(pid: number): Promise<Sighting | null> {
   let text: string;
   try {
     text = await readFile(`/proc/${pid}/stat`, 'utf8');
@@ -25,8 +27,18 @@ export async function startTimeOf(pid: number): Promise<string | null> {
   }
   // The name in parentheses may hold spaces and parentheses itself.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state] = fields;
-  return state === 'Z' || state === 'X' ? null : (fields[19] ?? null);
+  const [state, startTimeTicks] = [fields[0], fields[19]];
+  if (startTimeTicks === undefined) return null;
+  if (state !== 'Z' && state !== 'X') return { startTimeTicks, isZombie: false };
+  // The first thread may have ended while others still hold the memory.
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  return { startTimeTicks, isZombie: threads.length <= 1 };
+}
+
+/** Start time in clock ticks since boot; null when there is no such process or only its zombie. */
+export async function startTimeOf(pid: number): Promise<string | null> {
+  const seen = await look(pid);
+  return seen === null || seen.isZombie ? null : seen.startTimeTicks;
 }
 
 export async function isAlive(ref: ProcessRef): Promise<boolean> {
@@ -43,14 +55,20 @@ async function signal(ref: ProcessRef, name: NodeJS.Signals): Promise<void> {
   }
 }
 
-/** @returns whether the process left the process table within the deadline */
+/**
+ * @returns whether the process left the process table within the deadline. A zombie has given everything back; it is waited
+ * for a moment, because its parent usually takes it away at once, and then counts as gone, because some never do.
+ */
 export async function waitGone(ref: ProcessRef, deadlineMs: number): Promise<boolean> {
-  const deadline = performance.now() + deadlineMs;
-  while (await isAlive(ref)) {
-    if (performance.now() > deadline) return false;
+  const startedAt = performance.now();
+  for (;;) {
+    const seen = await look(ref.pid);
+    if (seen?.startTimeTicks !== ref.startTimeTicks) return true;
+    const waitedMs = performance.now() - startedAt;
+    if (waitedMs > Math.min(deadlineMs, ZOMBIE_GRACE_MS) && seen.isZombie) return true;
+    if (waitedMs > deadlineMs) return false;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  return true;
 }
 
 /** TERM, grace, KILL, bounded wait. @throws `internal` when even KILL did not end it (a process stuck in the kernel) */
