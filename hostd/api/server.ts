@@ -18,6 +18,8 @@ const PTY_PATH = /^\/v1\/machines\/([^/]+)\/pty$/;
 /** The HTTP and websocket server of the contract (contract/machines.ts); the caller listens. One log line per request. */
 export function createApi(options: ApiOptions): Server {
   const server = createServer((req, res) => void serveRequest(req, res, options));
+  // Longer than any pause of a busy client: a connection that closes as a request is sent on it fails that request.
+  server.keepAliveTimeout = 60_000;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: PTY_MESSAGE_BYTES_MAX, perMessageDeflate: false });
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => serveUpgrade(req, socket, head, sockets, options));
   server.on('clientError', (_error, socket) => socket.destroy());
