@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -18,9 +18,16 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
+/** The directory is the script's `$0`. */
 const start = async (script: string) => {
   const made = await spawnDetached('sh', ['-c', script, dir], log);
   started.push(made.process);
+  return made;
+};
+/** Ends only once it was seen alive. */
+const startBriefly = async (script: string) => {
+  const made = await start(`while [ ! -e "$0/go" ]; do sleep 0.01; done; ${script}`);
+  await writeFile(path.join(dir, 'go'), '');
   return made;
 };
 
@@ -57,13 +64,13 @@ describe('a process', () => {
   });
 
   it('holds no capabilities and leaves no core file', async () => {
-    const { earlyExit } = await start('grep -E "CapEff|NoNewPrivs" /proc/self/status; ulimit -c');
+    const { earlyExit } = await startBriefly('grep -E "CapEff|NoNewPrivs" /proc/self/status; ulimit -c');
     expect(await earlyExit).toBe('exit code 0');
     expect((await tailOf(log)).split(/\s+/)).toEqual(['CapEff:', '0000000000000000', 'NoNewPrivs:', '1', '0']);
   });
 
   it('tells how it ended, and harmless warnings are no part of the story', async () => {
-    const { earlyExit } = await start('echo "warning: TCG doesn\'t support requested feature: x"; echo broken; exit 7');
+    const { earlyExit } = await startBriefly('echo "warning: TCG doesn\'t support requested feature: x"; echo broken; exit 7');
     expect(await earlyExit).toBe('exit code 7');
     expect(await tailOf(log)).toBe('broken');
   });
