@@ -9,23 +9,32 @@ export type AgentProcess = z.infer<typeof agentProcessSchema>;
 
 export type AgentSighting = { bootId: string; process: AgentProcess | null };
 
-// Field 22 of stat is the start time; the name before it, in parentheses, may hold spaces.
+// Field 22 of stat is the start time; the name before it, in parentheses, may hold spaces. Looking at the expected process
+// first spares asking systemd, which costs more than all the rest in an emulated machine.
 const SIGHTING = `
 read -r boot < /proc/sys/kernel/random/boot_id
+started() { read -r stat < "/proc/$1/stat" && set -- \${stat##*) } && echo "\${20}"; } 2>/dev/null
+if [ -n "$1" ] && [ "$(started "$1")" = "$2" ]; then
+  echo "$boot $1 $2"
+  exit
+fi
 pid=$(systemctl show -p MainPID --value ${GUEST.agentUnit})
-if [ "\${pid:-0}" -gt 0 ] && read -r stat < "/proc/$pid/stat"; then
-  set -- \${stat##*) }
-  echo "$boot $pid \${20}"
+if [ "\${pid:-0}" -gt 0 ] && ticks=$(started "$pid"); then
+  echo "$boot $pid $ticks"
 else
   echo "$boot"
 fi
 `;
 
-/** What runs in the guest now, as the guest itself tells it: its boot id and the agent's process, null when it is not running. */
-export async function sightAgent(guest: Guest): Promise<AgentSighting> {
-  const [bootId = '', pid, startTimeTicks] = (await runScript(guest, 'sight-agent', SIGHTING, { user: 'root' }))
-    .trim()
-    .split(' ');
+/**
+ * What runs in the guest now, as the guest itself tells it: its boot id and the agent's process, null when it is not
+ * running.
+ * @param expected the process that should be there, which is quicker to confirm than to find
+ */
+export async function sightAgent(guest: Guest, expected: AgentProcess | null = null): Promise<AgentSighting> {
+  const args = expected ? [String(expected.pid), expected.startTimeTicks] : ['', ''];
+  const seen = await runScript(guest, 'sight-agent', SIGHTING, { args, user: 'root' });
+  const [bootId = '', pid, startTimeTicks] = seen.trim().split(' ');
   return { bootId, process: pid && startTimeTicks ? { pid: Number(pid), startTimeTicks } : null };
 }
 

@@ -94,7 +94,7 @@ export async function ensureAgent(driver: Driver): Promise<'same' | 'loaded' | '
   const session = await readSession(driver);
   const machine = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: session.machineId! } }));
   const expected = agentProcessSchema.safeParse(machine.agentProcess).data ?? null;
-  const { process } = await sightAgent(await guestOf(driver, session));
+  const { process } = await sightAgent(await guestOf(driver, session), expected);
   if (session.agentSessionId && isSameProcess(process, expected)) return 'same';
   await reviveAgent(driver);
   const after = await readSession(driver);

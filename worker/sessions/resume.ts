@@ -1,7 +1,8 @@
+import { z } from 'zod';
 import type { MachineSource } from '../../hostd/contract/machines.ts';
 import { type Machine, Prisma, type Session, type Snapshot } from '../../prisma/generated/client.ts';
 import { isHostError } from '../../server/hosts/host-error.ts';
-import { type AgentSighting, agentProcessSchema, agentStdoutBytes, isSameProcess, sightAgent } from '../guest/agent-process.ts';
+import { agentProcessSchema, agentStdoutBytes, isSameProcess, sightAgent } from '../guest/agent-process.ts';
 import type { Guest } from '../guest/run-script.ts';
 import { insertMachine, isMachineAlive, startMachine } from '../machines/open-machine.ts';
 import { type Driver, inOrg, MovedError, move, StepError } from './driver.ts';
@@ -25,8 +26,12 @@ export async function resume(driver: Driver, session: Session): Promise<void> {
   );
   const guest = { host, machineId: machine.id };
   if (source.kind === 'disk') await stayWithinFile(driver, guest, snapshot);
-  const seen = await sightAgent(guest);
-  const continuity = await compare(driver, snapshot, seen);
+  const slept = await findSlept(driver, snapshot);
+  const seen = await sightAgent(guest, slept.process);
+  const continuity = {
+    sameBootId: slept.bootId === seen.bootId,
+    sameAgentProcess: isSameProcess(slept.process, seen.process),
+  };
   const now = deps.clock.now();
   await move(
     driver,
@@ -105,9 +110,9 @@ async function stayWithinFile(driver: Driver, guest: Guest, snapshot: Snapshot):
   await inOrg(driver, (tx) => tx.session.update({ where: { id: driver.ref.sessionId }, data: { agentOffset: bytes } }));
 }
 
-async function compare(driver: Driver, snapshot: Snapshot, seen: AgentSighting) {
-  const manifest = snapshot.manifest as { bootId?: string | null };
-  const slept = await inOrg(driver, (tx) => tx.machine.findUnique({ where: { id: snapshot.machineId } }));
-  const process = agentProcessSchema.safeParse(slept?.agentProcess).data ?? null;
-  return { sameBootId: manifest.bootId === seen.bootId, sameAgentProcess: isSameProcess(process, seen.process) };
+/** What ran when it was put to sleep: the boot id by its manifest, the agent's process by its machine's row. */
+async function findSlept(driver: Driver, snapshot: Snapshot) {
+  const { bootId } = z.object({ bootId: z.string().nullable() }).parse(snapshot.manifest);
+  const machine = await inOrg(driver, (tx) => tx.machine.findUnique({ where: { id: snapshot.machineId } }));
+  return { bootId, process: agentProcessSchema.safeParse(machine?.agentProcess).data ?? null };
 }

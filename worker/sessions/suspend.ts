@@ -2,7 +2,7 @@ import { Prisma, type Session } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import { captureWorktree } from '../../server/hosts/capture-worktree.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
-import { sightAgent } from '../guest/agent-process.ts';
+import { agentProcessSchema, sightAgent } from '../guest/agent-process.ts';
 import { dropOldSnapshots } from '../machines/drop-snapshots.ts';
 import { snapshotIdOf } from '../machines/open-machine.ts';
 import { type Driver, guestOf, inOrg, move } from './driver.ts';
@@ -70,7 +70,9 @@ async function wantsToWake({ ref }: Driver, tx: Tx): Promise<boolean> {
 
 /** What the resume is held against. Read in the guest, right before it stops. */
 async function recordAgentProcess(driver: Driver, session: Session): Promise<void> {
-  const { process } = await sightAgent(await guestOf(driver, session)).catch(() => ({ process: null }));
+  const { agentProcess } = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: session.machineId! } }));
+  const expected = agentProcessSchema.safeParse(agentProcess).data ?? null;
+  const { process } = await sightAgent(await guestOf(driver, session), expected).catch(() => ({ process: null }));
   await inOrg(driver, (tx) =>
     tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process ?? Prisma.DbNull } }),
   );

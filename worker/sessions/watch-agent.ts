@@ -61,6 +61,6 @@ async function isAgentGone(driver: Driver, { session, reader }: FollowOptions): 
   const guest = await guestOf(driver, session);
   const machine = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: reader.machineId } }));
   const expected = agentProcessSchema.safeParse(machine.agentProcess).data ?? null;
-  const { process } = await sightAgent(guest);
+  const { process } = await sightAgent(guest, expected);
   return process === null || (expected !== null && !isSameProcess(process, expected));
 }
