@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
@@ -21,7 +20,6 @@ import { createApi } from './server.ts';
 const TOKEN = 'a-token-of-the-tests';
 const MACHINE = 'mch_00000000000000000001';
 const ASLEEP = 'mch_00000000000000000002';
-const TERMINALS = [`api-${process.pid}`, `bad-${process.pid}`] as const;
 const log = pino({ level: 'silent' });
 
 /** The lifecycle as far as these tests need it: two machines, one of which runs; every verb is recorded. */
@@ -75,7 +73,6 @@ describe.skipIf(!hasSshd)(
       base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     });
     afterAll(async () => {
-      for (const name of TERMINALS) spawnSync('tmux', ['-L', 'warren', 'kill-session', '-t', name]);
       guests.gone(MACHINE);
       server.closeAllConnections();
       server.close();
@@ -229,7 +226,7 @@ describe.skipIf(!hasSshd)(
     }
 
     it('serves a terminal that survives a lost connection, follows its window and ends with its shell', async () => {
-      const terminal = openTerminal({ name: TERMINALS[0], user: 'root', cwd: dir, cols: '90', rows: '20' });
+      const terminal = openTerminal({ name: 'main', user: 'root', cwd: dir, cols: '90', rows: '20' });
       await once(terminal.ws, 'open');
       await vi.waitFor(() => expect(terminal.seen.text).toContain('# '), { timeout: 20_000 });
       terminal.type('echo cols=$(tput cols)\r');
@@ -238,7 +235,7 @@ describe.skipIf(!hasSshd)(
       terminal.type('echo cols=$(tput cols)\r');
       await vi.waitFor(() => expect(terminal.seen.text).toContain('cols=70'), { timeout: 20_000 });
       const { terminals } = (await call('GET', machineUrl('activity'))).json().value;
-      expect(terminals).toEqual([{ name: TERMINALS[0], lastInputAt: expect.any(String) }]);
+      expect(terminals).toEqual([{ name: 'main', lastInputAt: expect.any(String) }]);
       sshd.cut();
       await vi.waitFor(
         () => {
@@ -253,7 +250,7 @@ describe.skipIf(!hasSshd)(
     });
 
     it('closes a terminal that sends text which is not a PtyControl', async () => {
-      const terminal = openTerminal({ name: TERMINALS[1], user: 'root', cwd: dir });
+      const terminal = openTerminal({ name: 'other', user: 'root', cwd: dir });
       await once(terminal.ws, 'open');
       terminal.ws.send('{"type":"resize","cols":0,"rows":1}');
       expect((await once(terminal.ws, 'close'))[0]).toBe(1007);

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { appendFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,8 +14,6 @@ import { openChannel } from './testing/open-channel.ts';
 import { hasSshd, type SshdFixture, startSshdFixture } from './testing/sshd-fixture.ts';
 import { writeInGuest } from './write.ts';
 
-const TERMINAL = `verbs-${process.pid}`;
-
 describe.skipIf(!hasSshd)(
   'verbs over a real sshd (skipped only where openssh-server is not installed)',
   { timeout: 60_000 },
@@ -30,7 +28,6 @@ describe.skipIf(!hasSshd)(
       channel = await openChannel(sshd);
     });
     afterAll(async () => {
-      spawnSync('tmux', ['-L', 'warren', 'kill-session', '-t', TERMINAL]);
       channel.close();
       await sshd.close();
       await rm(dir, { recursive: true, force: true });
@@ -184,7 +181,7 @@ describe.skipIf(!hasSshd)(
 
     describe('terminal', () => {
       it('finds the same shell again after the connection was lost', async () => {
-        const request = { name: TERMINAL, user: 'root', cwd: dir, cols: 100, rows: 30 } as const;
+        const request = { name: 'main', user: 'root', cwd: dir, cols: 100, rows: 30 } as const;
         const attach = async () => {
           const terminal = await openTerminal(await client(), request);
           let shown = '';

@@ -53,6 +53,8 @@ export async function startSshdFixture(): Promise<SshdFixture> {
       'PidFile none',
       'PrintLastLog no',
       'Subsystem sftp internal-sftp',
+      // A tmux server of its own, so that tests which run at the same time do not end each other's.
+      `SetEnv TMUX_TMPDIR=${dir}`,
     ].join('\n'),
   );
   // sshd wants its privilege separation directory; it belongs to root, as does the computer of a test that gets here.
@@ -76,6 +78,7 @@ export async function startSshdFixture(): Promise<SshdFixture> {
     started: () => fixture.startedCount,
     close: async () => {
       fixture.stop();
+      await run('tmux', ['-S', path.join(dir, `tmux-${userInfo().uid}`, 'warren'), 'kill-server']).catch(() => {});
       await rm(dir, { recursive: true, force: true });
     },
   };
