@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { bootstrapDatabase } from '../prisma/bootstrap.ts';
 import { migrate } from '../prisma/migrate.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
@@ -23,6 +25,7 @@ export type Running = {
   untilStopped: Promise<void>;
 };
 
+const run = promisify(execFile);
 const PART_NAMES = ['hostd', 'web', 'worker'] as const;
 const HEALTH_DEADLINE_MS = 120_000;
 const REST_DEADLINE_MS = 30_000;
@@ -47,12 +50,10 @@ async function cached(file: string, hash: string, build: () => Promise<void>): P
 }
 
 async function npmRegistry(): Promise<string> {
-  const { execFile } = await import('node:child_process');
-  return new Promise((resolve) => {
-    execFile('npm', ['config', 'get', 'registry'], (error, stdout) => {
-      resolve(error ? 'https://registry.npmjs.org/' : stdout.trim());
-    });
-  });
+  return run('npm', ['config', 'get', 'registry']).then(
+    ({ stdout }) => stdout.trim(),
+    () => 'https://registry.npmjs.org/',
+  );
 }
 
 async function requireFreePort(port: number, variable: string): Promise<void> {
@@ -201,6 +202,7 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     if (partsStarted) await rest(settings, env);
     await supervisor.stop();
     await postgres?.stop().catch(() => {});
+    await unmountMachines(path.join(settings.dataDir, 'hostd'));
   };
   let resolveStopped = () => {};
   const untilStopped = new Promise<void>((resolve) => {
@@ -261,6 +263,12 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     await stopOnce();
     throw cause;
   }
+}
+
+/** hostd may have mounted a file system of its own on its directory; a clone must be removable once Warren is stopped. */
+async function unmountMachines(dir: string): Promise<void> {
+  const mounts = await readFile('/proc/mounts', 'utf8').catch(() => '');
+  if (mounts.includes(` ${dir} xfs `)) await run('umount', [dir]).catch(() => {});
 }
 
 /** Best effort: what does not come to rest in time is adopted by the next start. */

@@ -7,12 +7,11 @@ type Need = { program: string; package: string; why: string };
 
 const RUNTIME: readonly Need[] = [
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86', why: 'runs the machines' },
-  { program: 'qemu-img', package: 'qemu-utils', why: 'makes disks' },
   { program: 'mmdebstrap', package: 'mmdebstrap', why: 'builds the guest image' },
   { program: 'mke2fs', package: 'e2fsprogs', why: 'turns the image into a disk' },
   { program: 'mkfs.xfs', package: 'xfsprogs', why: 'constant-time copies of disks and memory' },
+  { program: 'setpriv', package: 'util-linux', why: 'takes privileges from QEMU' },
   { program: 'git', package: 'git', why: 'the built-in forge' },
-  { program: 'ssh-keygen', package: 'openssh-client', why: 'keys of the private channel into a machine' },
 ];
 
 const TESTS: readonly Need[] = [
