@@ -25,7 +25,10 @@ export const repositoriesRouter = router({
     .input(z.object({ name: z.string().trim().min(1, 'Give it a name.').max(80), content: z.enum(['sample', 'empty']) }))
     .mutation(async ({ ctx, input }) => {
       const { db, forgeDir, clock } = ctx.services;
-      return createRepository({ db, forgeDir, clock }, { ...input, orgId: ctx.org.id, userId: ctx.user.id });
+      const repository = await createRepository({ db, forgeDir, clock }, { ...input, orgId: ctx.org.id, userId: ctx.user.id });
+      // Built while the person looks around, so that the first session finds its template ready. An empty one has nothing to build.
+      await requestTemplate({ db, forgeDir }, { orgId: ctx.org.id, repositoryId: repository.id });
+      return repository;
     }),
 
   get: orgProcedure('viewer')
