@@ -12,8 +12,8 @@ const tenant = { orgId: z.string() };
 export const JOBS = {
   /** Takes a session from whatever state it is in to where it must rest: provision, resume, deliver, follow, suspend, stop. */
   'drive-session': { schema: z.object({ ...tenant, sessionId: z.string() }), key: 'sessionId', retryLimit: 5 },
-  'build-template': { schema: z.object({ ...tenant, templateId: z.string() }), key: 'templateId', retryLimit: 1 },
-  'run-check': { schema: z.object({ ...tenant, checkId: z.string() }), key: 'checkId', retryLimit: 2 },
+  'build-template': { schema: z.object({ ...tenant, templateId: z.string() }), key: 'templateId', retryLimit: 3 },
+  'run-check': { schema: z.object({ ...tenant, checkId: z.string() }), key: 'checkId', retryLimit: 3 },
   /** Every minute: sessions past their deadline, machines of ended sessions, snapshots nobody needs, lost hosts. */
   reap: { schema: z.object({}), key: null, retryLimit: 0 },
 } as const;
