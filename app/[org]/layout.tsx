@@ -9,7 +9,9 @@ type Props = { children: ReactNode; params: Promise<{ org: string }> };
 
 export default async function OrgLayout({ children, params }: Props) {
   const { org } = await params;
-  const { queryClient, trpc } = await getServerApi();
+  const { queryClient, trpc, user } = await getServerApi();
+  // The page sends them to sign in: it knows where they wanted to go.
+  if (!user) return children;
   const home = `/${org}/sessions`;
   const [me, { role, org: organization, model }] = await Promise.all([
     required(home, queryClient.fetchQuery(trpc.account.me.queryOptions())),

@@ -83,9 +83,10 @@ export function useOpenFiles(sessionId: string) {
 
   async function save(path: string): Promise<void> {
     const file = all.current.find((each) => each.path === path);
-    if (!file?.isDirty || write.isPending) return;
+    const version = file?.model.getAlternativeVersionId();
+    // Asked of the model, as what was typed just now is not in the state yet.
+    if (!file || version === undefined || version === file.savedVersion || write.isPending) return;
     setError(null);
-    const version = file.model.getAlternativeVersionId();
     try {
       const input = { org: org.slug, sessionId, path, text: file.model.getValue(), expectedSha: file.sha256 };
       const { sha256 } = await write.mutateAsync(input);

@@ -1,0 +1,38 @@
+import { defineConfig, devices } from '@playwright/test';
+
+/*
+ * Browser tests against a running Warren, named by WARREN_URL. Every test signs up people of its own, so one installation
+ * serves them all and none needs a clean one. Debian's Chromium is used: Playwright's own would be a download.
+ */
+const chromium = {
+  executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+};
+
+export default defineConfig({
+  testDir: 'e2e',
+  testIgnore: ['demo-repository/**'],
+  outputDir: 'test-results',
+  // Machines and browsers share the computer's few cores.
+  workers: 1,
+  fullyParallel: false,
+  forbidOnly: Boolean(process.env.CI),
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
+  use: {
+    ...devices['Desktop Chrome'],
+    baseURL: process.env.WARREN_URL ?? 'http://localhost:7400',
+    viewport: { width: 1280, height: 800 },
+    launchOptions: chromium,
+    trace: 'retain-on-failure',
+    screenshot: 'only-on-failure',
+  },
+});
