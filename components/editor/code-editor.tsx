@@ -55,5 +55,5 @@ export function CodeEditor({ model, readOnly, onSave }: Props) {
   useEffect(() => monaco.editor.setTheme(isDark ? 'warren-dark' : 'warren-light'), [isDark]);
   useEffect(() => editor.current?.updateOptions({ readOnly }), [readOnly]);
 
-  return <div ref={host} className="min-h-0 flex-1" />;
+  return <div ref={host} data-own-keys className="min-h-0 flex-1" />;
 }

@@ -1,20 +1,10 @@
 'use client';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { type ApiError, codeOf, useTRPC, useTRPCClient } from '../api/trpc.ts';
 import { useOrg } from '../layout/org-context.tsx';
 import { monaco } from './monaco.ts';
-
-export type OpenFile = {
-  path: string;
-  model: monaco.editor.ITextModel;
-  /** What the machine has: saving compares it, so that nobody's edit is overwritten unseen. */
-  sha256: string;
-  savedVersion: number;
-  isDirty: boolean;
-  /** Why it can be read only, or null. */
-  readOnly: string | null;
-};
+import { hasUnsaved, keepFiles, keptFiles, type OpenFile } from './open-files-store.ts';
 
 /** Files opened from one machine. Their text lives in Monaco's models, so it outlasts a look at another file or a sleep. */
 export function useOpenFiles(sessionId: string) {
@@ -22,50 +12,36 @@ export function useOpenFiles(sessionId: string) {
   const trpc = useTRPC();
   const client = useTRPCClient();
   const queryClient = useQueryClient();
-  const [files, setFiles] = useState<OpenFile[]>([]);
-  const [current, setCurrent] = useState<string | null>(null);
+  const [open, setOpen] = useState(() => keptFiles(sessionId));
   const [opening, setOpening] = useState<string | null>(null);
   const [error, setError] = useState<unknown>(null);
-  const all = useRef(files);
-  all.current = files;
+  const write = useMutation(trpc.sessions.writeFile.mutationOptions());
+  const { files } = open;
 
-  const patch = (path: string, change: Partial<OpenFile>) =>
-    setFiles((now) => now.map((file) => (file.path === path ? { ...file, ...change } : file)));
+  const find = (path: string) => files.find((file) => file.path === path);
+  const show = (path: string) => setOpen((now) => ({ ...now, current: path }));
+
+  useEffect(() => keepFiles(sessionId, open), [sessionId, open]);
 
   useEffect(() => {
-    // React's strict mode runs this twice on one set of models; only leaving the page ends them.
-    const warn = (event: BeforeUnloadEvent) => {
-      if (all.current.some((file) => file.isDirty)) event.preventDefault();
+    const watched = files.map((file) =>
+      file.model.onDidChangeContent(() => {
+        if (hasUnsaved(file) !== file.isDirty) setOpen((now) => patch(now, file.path, { isDirty: hasUnsaved(file) }));
+      }),
+    );
+    return () => {
+      for (const watch of watched) watch.dispose();
     };
-    window.addEventListener('beforeunload', warn);
-    return () => window.removeEventListener('beforeunload', warn);
-  }, []);
+  }, [files]);
 
-  function add(path: string, read: { text: string; sha256: string; truncated: boolean; binary: boolean }): void {
-    const uri = monaco.Uri.from({ scheme: 'warren', authority: sessionId, path: `/${path}` });
-    monaco.editor.getModel(uri)?.dispose();
-    const model = monaco.editor.createModel(read.text, undefined, uri);
-    const readOnly = read.binary
-      ? 'A binary file; it is not shown.'
-      : read.truncated
-        ? 'Only its first part fits here; edit it in the terminal.'
-        : null;
-    const file = { path, model, sha256: read.sha256, savedVersion: model.getAlternativeVersionId(), isDirty: false, readOnly };
-    model.onDidChangeContent(() => {
-      const now = all.current.find((each) => each.path === path);
-      const isDirty = model.getAlternativeVersionId() !== now?.savedVersion;
-      if (now && now.isDirty !== isDirty) patch(path, { isDirty });
-    });
-    setFiles((now) => [...now.filter((each) => each.path !== path), file]);
-  }
-
-  async function open(path: string, { reload = false } = {}): Promise<void> {
+  async function openFile(path: string, { reload = false } = {}): Promise<void> {
     setError(null);
-    if (!reload && all.current.some((file) => file.path === path)) return setCurrent(path);
+    if (!reload && find(path)) return show(path);
     setOpening(path);
     try {
-      add(path, await client.sessions.readFile.query({ org: org.slug, sessionId, path }));
-      setCurrent(path);
+      const read = await client.sessions.readFile.query({ org: org.slug, sessionId, path });
+      const file = toOpenFile(sessionId, path, read);
+      setOpen((now) => ({ files: [...now.files.filter((each) => each.path !== path), file], current: path }));
     } catch (cause) {
       setError(cause);
     }
@@ -73,24 +49,21 @@ export function useOpenFiles(sessionId: string) {
   }
 
   function close(path: string): void {
-    all.current.find((file) => file.path === path)?.model.dispose();
-    const rest = all.current.filter((file) => file.path !== path);
-    setFiles(rest);
-    if (current === path) setCurrent(rest.at(-1)?.path ?? null);
+    find(path)?.model.dispose();
+    const rest = files.filter((file) => file.path !== path);
+    setOpen({ files: rest, current: open.current === path ? (rest.at(-1)?.path ?? null) : open.current });
   }
 
-  const write = useMutation(trpc.sessions.writeFile.mutationOptions());
-
   async function save(path: string): Promise<void> {
-    const file = all.current.find((each) => each.path === path);
-    const version = file?.model.getAlternativeVersionId();
+    const file = find(path);
     // Asked of the model, as what was typed just now is not in the state yet.
-    if (!file || version === undefined || version === file.savedVersion || write.isPending) return;
+    if (!file || !hasUnsaved(file) || write.isPending) return;
     setError(null);
+    const savedVersion = file.model.getAlternativeVersionId();
     try {
       const input = { org: org.slug, sessionId, path, text: file.model.getValue(), expectedSha: file.sha256 };
       const { sha256 } = await write.mutateAsync(input);
-      patch(path, { sha256, savedVersion: version, isDirty: file.model.getAlternativeVersionId() !== version });
+      setOpen((now) => patch(now, path, { sha256, savedVersion, isDirty: hasUnsaved({ model: file.model, savedVersion }) }));
       void queryClient.invalidateQueries({ queryKey: trpc.sessions.worktree.queryKey({ org: org.slug, sessionId }) });
     } catch (cause) {
       setError(cause);
@@ -99,15 +72,36 @@ export function useOpenFiles(sessionId: string) {
 
   return {
     files,
-    current: files.find((file) => file.path === current) ?? null,
+    current: files.find((file) => file.path === open.current) ?? null,
     opening,
     error,
     /** The machine has another version than the one that was edited. */
     isConflict: codeOf(error as ApiError | null) === 'conflict',
     isSaving: write.isPending,
-    open,
+    open: openFile,
     close,
     save,
-    show: setCurrent,
+    show,
+  };
+}
+
+function patch<T extends { files: OpenFile[] }>(open: T, path: string, change: Partial<OpenFile>): T {
+  return { ...open, files: open.files.map((file) => (file.path === path ? { ...file, ...change } : file)) };
+}
+
+type Read = { text: string; sha256: string; truncated: boolean; binary: boolean };
+
+function toOpenFile(sessionId: string, path: string, { text, sha256, truncated, binary }: Read): OpenFile {
+  const uri = monaco.Uri.from({ scheme: 'warren', authority: sessionId, path: `/${path}` });
+  monaco.editor.getModel(uri)?.dispose();
+  const model = monaco.editor.createModel(text, undefined, uri);
+  const cut = truncated ? 'Only its first part fits here; edit it in the terminal.' : null;
+  return {
+    path,
+    model,
+    sha256,
+    savedVersion: model.getAlternativeVersionId(),
+    isDirty: false,
+    readOnly: binary ? 'A binary file; it is not shown.' : cut,
   };
 }

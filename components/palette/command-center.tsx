@@ -15,11 +15,11 @@ export function useCommandCenter(): CommandCenterValue {
 /** A second key must follow within this time: `g s`. */
 const SEQUENCE_MS = 1_000;
 
+/** Keys belong to what is being typed into: fields, dialogs, and the editor and the terminal, which mark themselves. */
 function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  return (
-    target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName) || target.closest('dialog') !== null
-  );
+  if (target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName)) return true;
+  return target.closest('dialog, [data-own-keys]') !== null;
 }
 
 /** The command palette, the list of shortcuts, and the keys that work on every page. */

@@ -33,7 +33,7 @@ function LiveTerminal({ sessionId, visible }: { sessionId: string; visible: bool
     <div className="relative flex min-h-0 flex-1 flex-col bg-surface">
       {/* The padding is outside of what the screen is measured by. */}
       <div className="min-h-0 flex-1 py-2 pl-3">
-        <div ref={host} className={cn('h-full overflow-hidden', state.kind !== 'open' && 'opacity-60')} />
+        <div ref={host} data-own-keys className={cn('h-full overflow-hidden', state.kind !== 'open' && 'opacity-60')} />
       </div>
       {state.kind !== 'open' && (
         <div role="status" className="flex items-center gap-3 border-t px-3 py-2 text-muted text-xs">

@@ -43,7 +43,7 @@ test.describe('a new session', () => {
 
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: 'Search' }).fill('corner');
-    await expect(page.getByRole('option', { name: 'Corner shop' })).toBeVisible();
+    await expect(page.getByRole('option', { name: 'Corner shop Repository' })).toBeVisible();
     await page.keyboard.press('Enter');
     await expect(page).toHaveURL(`/${orgSlug}/repositories/corner-shop`);
   });
