@@ -204,6 +204,35 @@ describe('a worker killed in the middle of a turn', () => {
   });
 });
 
+describe('a driver that takes over in the moment the turn ends', () => {
+  it('finds it ended, and neither waits for what was read nor fails it', async () => {
+    let end: () => void = () => {};
+    rig.agent.onPrompt = (turn) => {
+      turn.say('a');
+      end = () => turn.end();
+    };
+    const worker = aWorker({ agentSilenceMs: 300 });
+    const session = await aTask();
+    void drive(worker, session);
+    await buildAsked(worker);
+    await until(async () => expect((await events(session)).some(({ kind }) => kind === 'agent_text')).toBe(true));
+    // The second driver has read that the turn is open and is about to follow it.
+    const send = rig.fake.programs.get('warren-send-line')!;
+    rig.fake.programs.set('warren-send-line', async (machine, call) => {
+      end();
+      await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
+      return send(machine, call);
+    });
+    void drive(aWorker({ agentSilenceMs: 300 }), session);
+    await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
+    await say(session, 'And now?');
+    rig.agent.onPrompt = (turn) => turn.end();
+    await until(async () => expect((await messages(session))[1]?.state).toBe('done'));
+    expect((await events(session)).filter(({ kind }) => kind === 'turn_ended')).toHaveLength(2);
+    expect((await events(session)).filter(({ kind }) => kind === 'error')).toEqual([]);
+  });
+});
+
 describe('an agent in trouble', () => {
   it('that crashes fails its message, and the next one starts it again', async () => {
     rig.agent.onPrompt = (turn) => {
@@ -387,6 +416,30 @@ describe('a host in trouble', () => {
     expect((await read(session)).machineId).not.toBe(lost);
     expect(await events(session)).toContainEqual(expect.objectContaining({ kind: 'error', title: 'The machine was lost' }));
   });
+
+  it.each(['the first', 'a later'])(
+    'that has no room for %s snapshot keeps the machine, and a retry goes on in it',
+    async (which) => {
+      await setPolicy({ idleSuspendMs: 1000 });
+      const { worker, session, driving } = await aRunningSession();
+      if (which === 'the first') rig.fake.faults.set('suspend', new FakeRefusal('disk_full', 'no space left'));
+      await driving;
+      if (which === 'a later') {
+        rig.fake.faults.set('suspend', new FakeRefusal('disk_full', 'no space left'));
+        await say(session, 'Hello');
+        await drive(worker, session);
+      }
+      const failed = await read(session);
+      expect(failed).toMatchObject({ state: 'failed', stateReason: expect.stringContaining('no space left') });
+      await say(session, 'Go on');
+      await drive(worker, session);
+      expect((await messages(session)).at(-1)?.state).toBe('done');
+      const newest = await inOrg((tx) =>
+        tx.machine.findFirst({ where: { sessionId: session.id }, orderBy: { createdAt: 'desc' } }),
+      );
+      expect(newest?.id).toBe(failed.machineId);
+    },
+  );
 
   it('that fails to resume leaves the session asleep, and the next wake tries again', async () => {
     await setPolicy({ idleSuspendMs: 1000 });

@@ -35,7 +35,12 @@ export async function failTurn(
   error: Extract<TimelineEvent, { kind: 'error' }>,
   now: Date,
 ): Promise<void> {
-  await tx.message.update({ where: { id: message.id }, data: { state: 'failed', stopReason: STOP_FAILED, doneAt: now } });
+  // Another driver may have seen it end well.
+  const { count } = await tx.message.updateMany({
+    where: { id: message.id, state: { in: ['queued', 'delivered'] } },
+    data: { state: 'failed', stopReason: STOP_FAILED, doneAt: now },
+  });
+  if (count === 0) return;
   await writeTimeline(tx, { orgId: session.orgId, sessionId: session.id }, [
     ...unfinishedTools(await turnRows(tx, session.id)),
     { event: error },

@@ -94,9 +94,15 @@ async function composePrompt(tx: Tx, session: Session, message: Message, without
 
 async function followTurn(driver: Driver, session: Session, turn: Turn): Promise<void> {
   const { clock, patience } = driver.deps;
-  await inOrg(driver, (tx) => markDelivered(tx, driver.ref, turn.message.id, clock.now()));
-  const current = await readSession(driver);
-  if (current.state !== session.state || !current.machineId) return;
+  const current = await inOrg(driver, async (tx) => {
+    await lockSession(tx, session.id);
+    // Read together: an offset past the reply, with the message still open, would wait for what has been read.
+    const open = await tx.message.count({ where: { id: turn.message.id, state: 'delivered' } });
+    if (open === 0) return null;
+    await markDelivered(tx, driver.ref, turn.message.id, clock.now());
+    return tx.session.findUniqueOrThrow({ where: { id: session.id } });
+  });
+  if (current?.state !== session.state || !current.machineId) return;
   const end = await followAgent(driver, {
     session: current,
     reader: { machineId: current.machineId, offset: Number(current.agentOffset), turn, awaited: turn.rpcId },

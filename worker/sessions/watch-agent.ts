@@ -46,9 +46,12 @@ async function readFacts(driver: Driver, { session, reader }: FollowOptions) {
   return inOrg(driver, async (tx) => {
     const now = await tx.session.findUniqueOrThrow({ where: { id: session.id }, select: { state: true, machineId: true } });
     const message = reader.turn
-      ? await tx.message.findUnique({ where: { id: reader.turn.message.id }, select: { cancelAt: true } })
+      ? await tx.message.findUnique({ where: { id: reader.turn.message.id }, select: { cancelAt: true, state: true } })
       : null;
-    return { moved: now.state !== session.state || now.machineId !== session.machineId, cancel: Boolean(message?.cancelAt) };
+    // A turn that another driver saw the end of has nothing more to tell here.
+    const ended = message !== null && message.state !== 'delivered';
+    const moved = ended || now.state !== session.state || now.machineId !== session.machineId;
+    return { moved, cancel: Boolean(message?.cancelAt) };
   });
 }
 
