@@ -1,23 +1,21 @@
 import { type Message, Prisma, type Session } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import { environmentSchema } from '../../server/environments/environment.ts';
-import { parseOrgPolicy } from '../../server/policy/policy.ts';
 import { publishNotice } from '../../server/realtime/publish.ts';
 import { lockSession } from '../../server/sessions/append-event.ts';
-import { decideIdle } from '../../server/sessions/decisions.ts';
 import { promptFrame } from '../acp/frames.ts';
 import { agentStderrTail } from '../guest/agent-process.ts';
 import { GuestCommandError } from '../guest/run-script.ts';
-import { whyGone } from '../machines/open-machine.ts';
 import { deliverFrom, storeRequest } from './agent-requests.ts';
 import { ensureAgent } from './agent-session.ts';
 import { describeFailure, type ErrorEvent } from './describe-failure.ts';
-import { type Driver, guestOf, inOrg, move, pause, readSession, ShutdownError, StepError } from './driver.ts';
+import { type Driver, guestOf, inOrg, readSession, ShutdownError, StepError } from './driver.ts';
 import { failTurn, settleReply } from './end-turn.ts';
 import { type FollowEnd, followAgent } from './follow-agent.ts';
+import { idle } from './idle.ts';
 import { loseMachine } from './lose-machine.ts';
 import { promptText, summaryText } from './prompt-text.ts';
-import { markDelivered, markFailed } from './settle-wakes.ts';
+import { markDelivered } from './settle-wakes.ts';
 import { beginTurn, resumeTurn, type Turn } from './turn.ts';
 
 /**
@@ -149,40 +147,5 @@ async function giveUp(driver: Driver, session: Session, message: Message, event:
   await inOrg(driver, async (tx) => {
     await failTurn(tx, session, message, event, driver.deps.clock.now());
     await tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: Prisma.DbNull } });
-  });
-}
-
-/** Nothing is queued: wait for something, or fall asleep. */
-async function idle(driver: Driver, session: Session): Promise<void> {
-  const { clock } = driver.deps;
-  const { host, machineId } = await guestOf(driver, session);
-  const gone = await whyGone(host, machineId);
-  if (gone) return loseMachine(driver, session, gone);
-  const activity = await host.activity(machineId);
-  const org = await inOrg(driver, (tx) => tx.organization.findUniqueOrThrow({ where: { id: session.orgId } }));
-  const decision = decideIdle(
-    {
-      queuedMessages: 0,
-      turnActive: false,
-      activeAt: new Date(Math.max(session.activeAt.getTime(), session.stateSince.getTime())),
-      terminalsLastInputAt: activity.terminals.map(({ lastInputAt }) => new Date(lastInputAt)),
-      execs: activity.execs,
-    },
-    parseOrgPolicy(org.policy),
-    clock.now(),
-  );
-  if (decision.kind === 'stay') return pause(driver, decision.checkAgainInMs);
-  if (decision.kind === 'suspend') await fallAsleep(driver, session);
-}
-
-/** Decided on what was read before; looked at once more under the row lock, so that no message is slept through. */
-async function fallAsleep(driver: Driver, session: Session): Promise<void> {
-  const queued = Symbol('queued');
-  await move(driver, session, { to: 'suspending', reason: 'nothing left to do' }, async (tx) => {
-    if ((await tx.message.count({ where: { sessionId: session.id, state: 'queued' } })) > 0) throw queued;
-    // Whatever it was woken for has come and gone; from here on a pending row means that somebody wants it awake.
-    await markFailed(tx, driver.ref, 'what it was woken for was never delivered');
-  }).catch((error: unknown) => {
-    if (error !== queued) throw error;
   });
 }
