@@ -101,23 +101,6 @@ async function buildImage(settings: Settings, env: Record<string, string>, ctx: 
   );
 }
 
-async function generateClient(settings: Settings, ctx: StageContext): Promise<string> {
-  const hash = await hashSources(ROOT, ['prisma/schema.prisma', 'package-lock.json']);
-  return cached(path.join(ROOT, 'prisma', 'generated', '.sources'), hash, () =>
-    runLogged(
-      {
-        argv: ['prisma', 'generate'],
-        cwd: ROOT,
-        // Generating needs no engine; without this the command line would download one first.
-        env: { PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', CHECKPOINT_DISABLE: '1' },
-        logPath: path.join(settings.logsDir, 'prisma-generate.log'),
-        nextStep: 'see the log',
-      },
-      ctx,
-    ),
-  );
-}
-
 async function prepareDatabase(settings: Settings, ctx: StageContext): Promise<{ postgres: Postgres; remark: string }> {
   ctx.note('starting PostgreSQL');
   const postgres = await startPostgres({
@@ -233,7 +216,6 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     await requireFreePort(settings.port, 'WARREN_PORT');
     await requireFreePort(settings.internalPort, 'WARREN_INTERNAL_PORT');
     await requireFreePort(settings.hostdPort, 'HOSTD_PORT');
-    await stage('database client', (ctx) => generateClient(settings, ctx));
     await stage('database', async (ctx) => {
       const prepared = await prepareDatabase(settings, ctx);
       postgres = prepared.postgres;

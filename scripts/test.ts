@@ -74,19 +74,6 @@ async function main(): Promise<void> {
   await stage('system packages', (ctx) =>
     ensureSystemPackages({ forTests: true, noInstall, root: ROOT, logsDir: settings.logsDir }, ctx),
   );
-  await stage('database client', async (ctx) => {
-    await runLogged(
-      {
-        argv: ['prisma', 'generate'],
-        cwd: ROOT,
-        env: { PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', CHECKPOINT_DISABLE: '1' },
-        logPath: path.join(settings.logsDir, 'prisma-generate.log'),
-        nextStep: 'see the log',
-      },
-      ctx,
-    );
-  });
-
   if (wanted('types')) countCheck((await runVisible(['tsc', '--noEmit'])) === 0);
   if (wanted('lint')) countCheck((await runVisible(['biome', 'check', '.'])) === 0);
   if (wanted('unit')) await runVitest('unit', reportsDir, {});
