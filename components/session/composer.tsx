@@ -65,7 +65,7 @@ export function Composer({ view }: { view: SessionView }) {
     <div className="shrink-0 border-t bg-surface px-4 py-3">
       <div className="mx-auto max-w-3xl">
         {send.error && <ErrorNote error={send.error} className="mb-2" />}
-        <div className="rounded-lg border border-line-strong bg-bg focus-within:border-accent focus-within:ring-2 focus-within:ring-accent/25">
+        <div className="rounded-lg border border-field bg-bg focus-within:border-accent focus-within:ring-2 focus-within:ring-accent/25">
           <textarea
             aria-label="Message to the agent"
             placeholder="Message the agent"

@@ -1,7 +1,7 @@
 'use client';
 import { useQuery } from '@tanstack/react-query';
 import { FileDiff as FileDiffIcon, RefreshCw } from 'lucide-react';
-import { useMemo } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import { useTRPC } from '../api/trpc.ts';
 import { ChangeReview } from '../diff/change-review.tsx';
 import { DiffFile } from '../diff/diff-file.tsx';
@@ -36,6 +36,14 @@ function Uncommitted({ view, hasChange }: { view: SessionView; hasChange: boolea
       { refetchInterval: status === 'working' ? ASK_AGAIN_MS : false, refetchOnWindowFocus: false },
     ),
   );
+  const { refetch } = worktree;
+  // Asleep, it is what was kept; awake again, it is the machine's.
+  const readAt = useRef(session.version);
+  useEffect(() => {
+    if (readAt.current === session.version) return;
+    readAt.current = session.version;
+    void refetch();
+  }, [session.version, refetch]);
   const found = worktree.data?.worktree ?? null;
   const files = useMemo(() => (found ? parseUnified(found.diff) : []), [found]);
 

@@ -2,7 +2,7 @@ import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, ty
 import { cn } from './cn.ts';
 
 const CONTROL = cn(
-  'w-full rounded-md border border-line-strong bg-surface px-3 text-ink transition-colors placeholder:text-faint',
+  'w-full rounded-md border border-field bg-surface px-3 text-ink transition-colors placeholder:text-faint',
   'hover:border-faint focus:border-accent focus:outline-none focus:ring-2 focus:ring-accent/30',
   'disabled:opacity-60 aria-invalid:border-bad aria-invalid:focus:ring-bad/30',
 );
