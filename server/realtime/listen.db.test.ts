@@ -12,7 +12,11 @@ const logger = createLogger({ service: 'test', level: 'silent' });
 
 describe('listenForNotices', () => {
   it('connects again when its connection dies, tells of the gap, and goes on', async () => {
-    const [listening, gap, arrived] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<Notice>()];
+    const [listening, gap, arrived] = [
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<Notice>(),
+    ];
     const listener = listenForNotices({
       databaseUrl: urls.appUrl,
       logger,
