@@ -16,9 +16,7 @@ export function LiveRow({ view }: { view: SessionView }) {
   const since = status === 'working' && working ? working.createdAt : session.stateSince;
   const label = {
     starting:
-      templateProgress?.state === 'building'
-        ? 'Building the repository’s template, once for all its sessions'
-        : 'Starting a machine',
+      templateProgress?.state === 'building' ? 'First start: the template is built once for all sessions' : 'Starting a machine',
     working: 'Working',
     falling_asleep: 'Falling asleep',
     waking: 'Waking the machine',
@@ -63,6 +61,8 @@ function Elapsed({ since }: { since: Date }) {
   if (now === null) return null;
   const ms = Math.max(0, now - new Date(since).getTime());
   return (
-    <span className="text-faint text-xs tabular-nums">{ms < 1_000 ? '' : formatDuration(Math.floor(ms / 1_000) * 1_000)}</span>
+    <span className="whitespace-nowrap text-faint text-xs tabular-nums">
+      {ms < 1_000 ? '' : formatDuration(Math.floor(ms / 1_000) * 1_000)}
+    </span>
   );
 }
