@@ -13,7 +13,8 @@ export function LiveRow({ view }: { view: SessionView }) {
   const { status, session, templateProgress, queued } = view;
   const { org } = useOrg();
   const working = queued.find((message) => message.state === 'delivered');
-  const since = status === 'working' && working ? working.createdAt : session.stateSince;
+  // A message that woke the machine waited until it was awake.
+  const since = working && working.createdAt > session.stateSince ? working.createdAt : session.stateSince;
   const label = {
     starting:
       templateProgress?.state === 'building' ? 'First start: the template is built once for all sessions' : 'Starting a machine',

@@ -26,11 +26,16 @@ const STATUS: Record<ToolCall['status'], { label: string; icon: ReactNode }> = {
   failed: { label: 'failed', icon: <CircleX className="size-3.5 text-bad" /> },
 };
 
+/** Longer titles are cut off in the row, so the whole of it shows when it is opened. */
+const TITLE_CHARS_SHOWN = 60;
+
 /** A command, edit or look-up by the agent. Folded once done; open while it runs and when it failed. */
 export function ToolCallRow({ event }: { event: ToolCall }) {
   const [chosen, setChosen] = useState<boolean | null>(null);
   const isOpen = chosen ?? (event.status === 'in_progress' || event.status === 'failed' || event.diffs.length > 0);
-  const hasBody = event.output !== '' || event.diffs.length > 0 || (event.input !== null && event.input !== event.title);
+  const input = event.input ?? event.title;
+  const showsInput = input !== event.title || input.length > TITLE_CHARS_SHOWN;
+  const hasBody = event.output !== '' || event.diffs.length > 0 || showsInput;
   const status = STATUS[event.status];
   return (
     <div className="overflow-hidden rounded-lg border bg-surface">
@@ -55,17 +60,17 @@ export function ToolCallRow({ event }: { event: ToolCall }) {
       </button>
       {isOpen && hasBody && (
         <div className="border-t">
-          {event.input !== null && event.input !== event.title && (
+          {showsInput && (
             <pre className="overflow-x-auto whitespace-pre-wrap break-words border-b bg-sunken px-3 py-1.5 font-mono text-muted text-xs last:border-b-0">
               {event.toolKind === 'execute' && <span className="select-none text-faint">$ </span>}
-              {event.input}
+              {input}
             </pre>
           )}
           {event.diffs.map((diff) => (
             <TextDiff key={diff.path} {...diff} />
           ))}
           {event.output !== '' && (
-            <OutputBlock text={event.output} follow={event.status === 'in_progress'} className="max-h-72 rounded-none border-0" />
+            <OutputBlock text={event.output} follow={event.status !== 'completed'} className="max-h-72 rounded-none border-0" />
           )}
         </div>
       )}
