@@ -49,12 +49,15 @@ export type ClientFrame = { jsonrpc: '2.0' } & Record<string, unknown>;
 
 const request = (id: number, method: string, params: unknown): ClientFrame => ({ jsonrpc: '2.0', id, method, params });
 
+/** Told to agents, which may log it. */
+const CLIENT_VERSION = '0.1.0';
+
 /** No file system and no terminal of the client's are offered: the agent has a whole machine. */
-export function initializeFrame(id: number, clientVersion: string): ClientFrame {
+export function initializeFrame(id: number): ClientFrame {
   return request(id, AGENT_METHODS.initialize, {
     protocolVersion: PROTOCOL_VERSION,
     clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false },
-    clientInfo: { name: 'warren', title: 'Warren', version: clientVersion },
+    clientInfo: { name: 'warren', title: 'Warren', version: CLIENT_VERSION },
   });
 }
 

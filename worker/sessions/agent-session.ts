@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { GUEST } from '../../hostd/contract/machines.ts';
+import type { Session, Template } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
+import { tryGit } from '../../server/forge/git.ts';
+import { repositoryDir } from '../../server/forge/layout.ts';
 import {
   initializeFrame,
   initializeResultSchema,
@@ -9,13 +12,11 @@ import {
   newSessionResultSchema,
 } from '../acp/frames.ts';
 import { agentProcessSchema, agentStderrTail, isSameProcess, restartAgent, sightAgent } from '../guest/agent-process.ts';
+import { preparedAgentSchema } from '../templates/start-agent.ts';
 import { deliverFrom, storeRequest } from './agent-requests.ts';
 import { type Driver, guestOf, inOrg, MovedError, readSession, ShutdownError, StepError } from './driver.ts';
 import { followAgent } from './follow-agent.ts';
 import type { AgentReply } from './store-lines.ts';
-
-/** Raised when the protocol or the client's meaning of it changes; agents may log it. */
-export const CLIENT_VERSION = '0.1.0';
 
 type Build = Parameters<typeof storeRequest>[2];
 const anyResult = z.unknown();
@@ -69,11 +70,21 @@ export async function askAgent<T>(
   }
 }
 
-/** A conversation with the agent that came with the template: it is initialised already. */
-export async function openAgentSession(driver: Driver): Promise<void> {
+/**
+ * A conversation with the agent that came with the template: the one it has open already, unless the instructions it read
+ * there are not this session's.
+ */
+export async function openAgentSession(driver: Driver, template: Template): Promise<void> {
   const session = await readSession(driver);
-  const { process } = await sightAgent(await guestOf(driver, session));
+  const prepared = preparedAgentSchema.safeParse(template.agent).data;
+  const { process } = await sightAgent(await guestOf(driver, session), prepared?.process);
   if (process === null) return reviveAgent(driver);
+  if (prepared && isSameProcess(process, prepared.process) && (await hasSameInstructions(driver, session, template))) {
+    return inOrg(driver, async (tx) => {
+      await tx.session.update({ where: { id: session.id }, data: { agentSessionId: prepared.sessionId } });
+      await tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process } });
+    });
+  }
   await askAgent(
     driver,
     'session/new',
@@ -84,6 +95,16 @@ export async function openAgentSession(driver: Driver): Promise<void> {
       await tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process } });
     },
   );
+}
+
+/** What agents read when a conversation is opened. */
+const INSTRUCTION_FILES = [':(glob)**/AGENTS.md', '.codex'];
+
+async function hasSameInstructions({ deps }: Driver, session: Session, template: Template): Promise<boolean> {
+  if (template.commitSha === session.baseSha) return true;
+  const gitDir = repositoryDir(deps.forgeDir, session.orgId, session.repositoryId);
+  const args = ['diff', '--quiet', template.commitSha, session.baseSha, '--', ...INSTRUCTION_FILES];
+  return (await tryGit(args, { gitDir })).exitCode === 0;
 }
 
 /**
@@ -107,7 +128,7 @@ async function reviveAgent(driver: Driver): Promise<void> {
   const guest = await guestOf(driver, session);
   await restartAgent(guest);
   const { process } = await sightAgent(guest);
-  const hello = await askAgent(driver, 'initialize', (id) => initializeFrame(id, CLIENT_VERSION), initializeResultSchema);
+  const hello = await askAgent(driver, 'initialize', (id) => initializeFrame(id), initializeResultSchema);
   const keep = async (tx: Tx, agentSessionId: string) => {
     await tx.session.update({ where: { id: session.id }, data: { agentSessionId } });
     await tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process ?? undefined } });

@@ -7,7 +7,8 @@ import { type TestWorker, workerRig } from '../testing/rig.ts';
 
 const HOST = new FakeHost().host();
 const test = openTestDatabase();
-const { rig, aWorker, aTask, drive, say, read, messages, events, guest, until, inOrg, setPolicy, restartHost } = workerRig(test);
+const { rig, aWorker, aTask, drive, say, read, messages, events, guest, until, inOrg, setPolicy, restartHost, commitFile } =
+  workerRig(test);
 
 /** Builds whatever template is asked for, as the other queue of the same process would. */
 async function buildAsked(worker: TestWorker) {
@@ -48,6 +49,18 @@ describe('driving a session', () => {
     ]);
     const egress = rig.fake.machine((await read(session)).machineId!).created.egress;
     expect(egress.services.map(({ host }) => host)).toEqual(['git.warren.internal', 'models.warren.internal']);
+  });
+
+  it('uses the conversation its template opened, unless the agent’s instructions have changed since', async () => {
+    const opened = () => rig.agent.received.filter(({ method }) => method === 'session/new').length;
+    await aRunningSession();
+    expect(opened()).toBe(1);
+
+    await commitFile('AGENTS.md', 'Other rules.\n');
+    const session = await aTask();
+    void drive(aWorker(), session);
+    await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
+    expect(opened()).toBe(2);
   });
 
   it('falls asleep when idle, and wakes the same process for a message', async () => {
@@ -173,8 +186,8 @@ describe('a worker killed in the middle of a turn', () => {
     ]);
     const frames = await inOrg((tx) => tx.agentFrame.findMany({ where: { sessionId: session.id, direction: 'agent' } }));
     const lines = machine.files.get('/var/lib/warren/agent.out')!.toString().trim().split('\n');
-    // The template read the first line, the answer to initialize.
-    expect(frames).toHaveLength(lines.length - 1);
+    // The template read the first two lines: the answers to initialize and to session/new.
+    expect(frames).toHaveLength(lines.length - 2);
   });
 
   it('leaves the stream to one of two drivers', async () => {

@@ -29,7 +29,7 @@ export async function provision(driver: Driver, session: Session): Promise<void>
   });
   if (!(await readSession(driver)).agentSessionId) {
     await step(driver, 'Agent ready', async () => {
-      await openAgentSession(driver);
+      await openAgentSession(driver, template);
       return driver.deps.agent.name;
     });
   }

@@ -10,7 +10,7 @@ import type { Guest } from '../guest/run-script.ts';
 import { insertMachine, removeMachine, snapshotIdOf, startMachine } from '../machines/open-machine.ts';
 import { describeFailure, isRetryable } from '../sessions/describe-failure.ts';
 import { StepError } from '../sessions/driver.ts';
-import { startAgent } from './start-agent.ts';
+import { type StartedAgent, startAgent } from './start-agent.ts';
 import { TemplateLog } from './template-log.ts';
 
 const SETUP_MS_MAX = 30 * 60_000;
@@ -81,15 +81,17 @@ async function build(deps: WorkerDeps, template: Template, log: TemplateLog): Pr
   await timed(log, `Clone ${commitSha.slice(0, 10)}`, () => cloneWorkspace(guest, origin, commitSha));
   for (const [index, command] of environment.setup.entries())
     await timed(log, `$ ${command}`, () => setUp(guest, index, command, log));
-  const agent = await timed(log, `Start the agent ${deps.agent.name}`, () =>
+  const started = await timed(log, `Start the agent ${deps.agent.name}`, () =>
     startAgent(guest, deps.agent, deps.patience.agentReplyMs),
   );
-  log.line(`  ${agent.name} ${agent.version ?? ''}: started in ${agent.startMs} ms, initialized in ${agent.initializeMs} ms`);
+  log.line(
+    `  ${started.agent.name} ${started.agent.version ?? ''}: start ${started.startMs} ms, initialize ${started.initializeMs} ms, conversation ${started.sessionMs} ms`,
+  );
   await log.flush();
-  await sleepAsTemplate(deps, { template, machine, host, hostId, agent });
+  await sleepAsTemplate(deps, { template, machine, host, hostId, started });
   log.line('Ready.');
   await log.flush();
-  deps.log.info({ event: 'template.ready', templateId: template.id, agentInitializeMs: agent.initializeMs }, 'template ready');
+  deps.log.info({ event: 'template.ready', templateId: template.id, agentInitializeMs: started.initializeMs }, 'template ready');
 }
 
 async function setUp(guest: Guest, index: number, command: string, log: TemplateLog): Promise<void> {
@@ -115,11 +117,11 @@ type Finished = {
   machine: { id: string; lease: number };
   host: HostClient;
   hostId: string;
-  agent: Awaited<ReturnType<typeof startAgent>>;
+  started: StartedAgent;
 };
 
 /** Suspends the machine and makes the template what new machines fork from, in place of older ones of its repository. */
-async function sleepAsTemplate(deps: WorkerDeps, { template, machine, host, hostId, agent }: Finished): Promise<void> {
+async function sleepAsTemplate(deps: WorkerDeps, { template, machine, host, hostId, started }: Finished): Promise<void> {
   const snapshotId = snapshotIdOf(machine.id);
   const { snapshot, releasedMs } = await host.suspend(machine.id, { lease: machine.lease, snapshotId });
   const now = deps.clock.now();
@@ -136,13 +138,19 @@ async function sleepAsTemplate(deps: WorkerDeps, { template, machine, host, host
         manifest: snapshot.manifest,
         storedBytes: BigInt(snapshot.storedBytes),
         releasedMs,
-        agentOffset: BigInt(agent.offset),
+        agentOffset: BigInt(started.offset),
       },
     });
-    const introduced = { name: agent.name, version: agent.version, initialize: agent.initialize } as Prisma.InputJsonObject;
     await tx.template.update({
       where: { id: template.id },
-      data: { state: 'ready', hostId, snapshotId, agent: introduced, agentOffset: BigInt(agent.offset), readyAt: now },
+      data: {
+        state: 'ready',
+        hostId,
+        snapshotId,
+        agent: started.agent as Prisma.InputJsonObject,
+        agentOffset: BigInt(started.offset),
+        readyAt: now,
+      },
     });
     await tx.template.updateMany({
       where: { repositoryId, state: 'ready', id: { not: template.id }, createdAt: { lt: template.createdAt } },

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import type { Message, Repository, Session } from '../../prisma/generated/client.ts';
 import { systemClock } from '../../server/clock.ts';
 import { withOrg } from '../../server/db.ts';
+import { git, identityEnv } from '../../server/forge/git.ts';
 import { repositoryDir } from '../../server/forge/layout.ts';
 import { FakeHost } from '../../server/hosts/fake/fake-host.ts';
 import type { FakeGuest } from '../../server/hosts/fake/fake-machine.ts';
@@ -159,6 +160,20 @@ export function workerRig(test: TestDatabase) {
     async guest(session: Session): Promise<FakeGuest> {
       const { machineId } = await inOrg((tx) => tx.session.findUniqueOrThrow({ where: { id: session.id } }));
       return rig.fake.machine(machineId!).guest;
+    },
+    /** A commit on the default branch that writes one file. */
+    async commitFile(name: string, text: string): Promise<void> {
+      const gitDir = repositoryDir(forgeDir, rig.org.orgId, rig.repository.id);
+      const env = {
+        GIT_INDEX_FILE: path.join(gitDir, 'test.index'),
+        ...identityEnv({ name: 'T', email: 't@t' }, new Date().toISOString()),
+      };
+      const run = async (...args: string[]) => (await git(args, { gitDir, env })).trim();
+      const blob = (await git(['hash-object', '-w', '--stdin'], { gitDir, input: text })).trim();
+      await run('read-tree', 'main');
+      await run('update-index', '--add', '--cacheinfo', `100644,${blob},${name}`);
+      const commit = await run('commit-tree', '-p', 'main', '-m', `Write ${name}`, await run('write-tree'));
+      await run('update-ref', 'refs/heads/main', commit);
     },
     /** hostd is killed and started again on the same address; its machines go on meanwhile. */
     async restartHost(meanwhile: () => void): Promise<void> {
