@@ -31,7 +31,11 @@ describe('splitMessage', () => {
   });
 
   it('shows of a failed check which one it was', () => {
-    const text = failureMessage('0123456789abcdef', [{ name: 'types', command: 'tsc', exitCode: 2, log: 'error' }]);
-    expect(splitMessage('check_failed', text).summary).toBe('Check failed for commit 0123456789ab: types');
+    const text = failureMessage('0123456789abcdef', [{ name: 'types', command: 'tsc', exitCode: 2, log: '> tsc\nerror' }]);
+    expect(splitMessage('check_failed', text)).toEqual({
+      summary: 'Check failed for commit 0123456789ab: types',
+      quoted: null,
+      whole: text,
+    });
   });
 });

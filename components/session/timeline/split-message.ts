@@ -5,10 +5,8 @@
 export function splitMessage(kind: string, text: string): { summary: string; quoted: string | null; whole: string | null } {
   if (kind !== 'check_failed' && kind !== 'review_comment') return { summary: text, quoted: null, whole: null };
   const lines = text.split('\n');
-  const quoted = lines
-    .filter((line) => line.startsWith('> '))
-    .map((line) => line.slice(2))
-    .join('\n');
   const summary = lines[0]!.replace(/^Review comment on /, 'On ');
-  return { summary, quoted: quoted === '' ? null : quoted, whole: text };
+  // A check's log may hold such lines of its own: npm prints its commands that way.
+  const quoted = kind === 'review_comment' ? lines.filter((line) => line.startsWith('> ')).map((line) => line.slice(2)) : [];
+  return { summary, quoted: quoted.length > 0 ? quoted.join('\n') : null, whole: text };
 }
