@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { databaseTrouble } from '../database-trouble.ts';
 import { AppError, ERROR_RULES } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 
 /** The JSON answer of route handlers outside tRPC: `{error: {code, message, details}}` with the code's status. */
-export function errorResponse(error: unknown, log: Logger): Response {
+export function errorResponse(thrown: unknown, log: Logger): Response {
+  const error = databaseTrouble(thrown) ?? thrown;
   if (error instanceof AppError) {
     const { http, logLevel } = ERROR_RULES[error.code];
     log[logLevel]({ event: 'http.error', code: error.code, reason: error.message }, 'request refused');

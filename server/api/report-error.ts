@@ -1,5 +1,6 @@
 import { TRPCError } from '@trpc/server';
 import { ZodError } from 'zod';
+import { databaseTrouble } from '../database-trouble.ts';
 import { AppError, ERROR_RULES, type ErrorCode } from '../errors.ts';
 import { isHostError } from '../hosts/host-error.ts';
 import type { Logger } from '../logger.ts';
@@ -28,6 +29,8 @@ function asAppError(error: TRPCError): AppError {
       cause,
     });
   }
+  const trouble = databaseTrouble(cause);
+  if (trouble) return trouble;
   const code = (Object.keys(ERROR_RULES) as ErrorCode[]).find((key) => ERROR_RULES[key].trpc === error.code) ?? 'internal';
   // tRPC's own refusals (no such procedure, wrong method, malformed body) are written for the caller.
   if (code !== 'internal') return new AppError(code, { publicMessage: error.message, cause: error });
