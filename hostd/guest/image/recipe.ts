@@ -57,8 +57,10 @@ export async function currentImageId(): Promise<string> {
   const certificates = (await listFiles(HOST_CERTIFICATES)).filter((file) => file.endsWith('.crt'));
   const parts = await Promise.all(RECIPE_PARTS.map((part) => listFiles(path.join(RECIPE_DIR, part))));
   for (const file of [...parts.flat(), ...certificates]) {
+    // The same recipe has the same id wherever the checkout lies.
+    const name = file.startsWith(RECIPE_DIR) ? path.relative(RECIPE_DIR, file) : file;
     hash
-      .update(`${path.relative(RECIPE_DIR, file)}\0`)
+      .update(`${name}\0`)
       .update(await readFile(file))
       .update('\0');
   }
