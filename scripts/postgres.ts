@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, chown, cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chown, cp, mkdir, readdir, readFile, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -12,9 +12,16 @@ import { promisify } from 'node:util';
  */
 const run = promisify(execFile);
 const USER = 'postgres';
+const ZOMBIE_WAIT_MS = 10_000;
 
 export type PostgresOptions = { dataDir: string; port: number; password: string };
-export type Postgres = { superuserUrl: string; adopted: boolean; stop: () => Promise<void> };
+export type Postgres = {
+  superuserUrl: string;
+  adopted: boolean;
+  /** Cheap: looks at the process, asks nothing. */
+  isRunning: () => Promise<boolean>;
+  stop: () => Promise<void>;
+};
 
 type Home = { bin: string; data: string; as: { uid: number; gid: number } | null };
 
@@ -26,6 +33,38 @@ function nativeDir(): string {
 
 async function idOf(flag: '-u' | '-g'): Promise<number> {
   return Number((await run('id', [flag, USER])).stdout);
+}
+
+type Postmaster = 'alive' | 'zombie' | 'none';
+
+async function lookAtPostmaster(data: string): Promise<Postmaster> {
+  try {
+    const [pid] = (await readFile(path.join(data, 'postmaster.pid'), 'utf8')).split('\n');
+    const status = await readFile(`/proc/${Number(pid)}/stat`, 'utf8');
+    return status[status.lastIndexOf(')') + 2] === 'Z' ? 'zombie' : 'alive';
+  } catch {
+    return 'none';
+  }
+}
+
+/** The server's other processes; each has the data directory as its current one. */
+async function hasProcessIn(data: string): Promise<boolean> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const dirs = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')));
+  return dirs.includes(await realpath(data));
+}
+
+/**
+ * A killed server stays a zombie for as long as nobody reaps it (in a container without an init, for ever), and PostgreSQL
+ * takes a zombie for a running server. Its lock file may go once none of its processes is left.
+ */
+async function clearZombie(data: string): Promise<void> {
+  const until = performance.now() + ZOMBIE_WAIT_MS;
+  while ((await lookAtPostmaster(data)) === 'zombie') {
+    if (!(await hasProcessIn(data))) return rm(path.join(data, 'postmaster.pid'), { force: true });
+    if (performance.now() > until) throw new Error(`PostgreSQL was killed, and its processes in ${data} do not end`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 async function canTraverse(dir: string): Promise<boolean> {
@@ -81,6 +120,7 @@ export async function startPostgres({ dataDir, port, password }: PostgresOptions
   const pgCtl = (...args: string[]) => run(path.join(bin, 'pg_ctl'), ['-D', data, '-w', '-t', '60', ...args], options);
   const log = path.join(data, 'server.log');
   const superuserUrl = `postgresql://${USER}:${password}@127.0.0.1:${port}/postgres`;
+  const isRunning = async () => (await lookAtPostmaster(data)) === 'alive';
   const stop = async () => void (await pgCtl('-m', 'fast', 'stop'));
 
   if (
@@ -109,11 +149,12 @@ export async function startPostgres({ dataDir, port, password }: PostgresOptions
     await writeFile(path.join(data, '.initialised'), '');
   }
 
+  await clearZombie(data);
   const adopted = await pgCtl('status').then(
     () => true,
     () => false,
   );
-  if (adopted) return { superuserUrl, adopted, stop };
+  if (adopted) return { superuserUrl, adopted, isRunning, stop };
   try {
     const settings = `-h 127.0.0.1 -p ${port} -k '' -c max_connections=200 -c log_min_messages=warning`;
     await pgCtl('-l', log, '-o', settings, 'start');
@@ -124,5 +165,5 @@ export async function startPostgres({ dataDir, port, password }: PostgresOptions
     );
     throw new Error(`PostgreSQL did not start on 127.0.0.1:${port} (log: ${log})\n${tail}`, { cause });
   }
-  return { superuserUrl, adopted, stop };
+  return { superuserUrl, adopted, isRunning, stop };
 }

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { bootstrapDatabase } from '../prisma/bootstrap.ts';
 import { migrate } from '../prisma/migrate.ts';
-import { type Postgres, startPostgres } from './postgres.ts';
+import { type KeptPostgres, keepPostgres } from './keep-postgres.ts';
+
 import { type Part, Supervisor } from './processes.ts';
 import { endMachines, putSessionsToSleep, wakeInterrupted } from './rest.ts';
 import { databasePasswords, databaseUrlsOf, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
@@ -101,9 +102,9 @@ async function buildImage(settings: Settings, env: Record<string, string>, ctx: 
   );
 }
 
-async function prepareDatabase(settings: Settings, ctx: StageContext): Promise<{ postgres: Postgres; remark: string }> {
+async function prepareDatabase(settings: Settings, ctx: StageContext): Promise<{ postgres: KeptPostgres; remark: string }> {
   ctx.note('starting PostgreSQL');
-  const postgres = await startPostgres({
+  const postgres = await keepPostgres({
     dataDir: path.join(settings.dataDir, 'postgres'),
     port: settings.postgresPort,
     password: settings.secrets.postgres,
@@ -179,7 +180,7 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     });
   }
 
-  let postgres: Postgres | null = null;
+  let postgres: KeptPostgres | null = null;
   let partsStarted = false;
   const stop = async () => {
     if (partsStarted) await rest(settings, env);
@@ -219,6 +220,7 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     await stage('database', async (ctx) => {
       const prepared = await prepareDatabase(settings, ctx);
       postgres = prepared.postgres;
+      postgres.onTrouble((what) => console.log(`  ! ${what}`));
       return prepared.remark;
     });
     await stage('guest image', (ctx) => buildImage(settings, env, ctx));

@@ -1,0 +1,48 @@
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { expect, it, onTestFinished } from 'vitest';
+import { keepPostgres } from './keep-postgres.ts';
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+async function ask(url: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client(url);
+  await client.connect();
+  return client.query(sql).then(
+    ({ rows }) => client.end().then(() => rows),
+    (error) => client.end().then(() => Promise.reject(error)),
+  );
+}
+
+it('starts PostgreSQL again when it is killed, with what was committed', async () => {
+  // Where the system user `postgres` may go too.
+  const dir = await mkdtemp(path.join(tmpdir(), 'warren-keep-pg-'));
+  await chmod(dir, 0o755);
+  const dataDir = path.join(dir, 'postgres');
+  const postgres = await keepPostgres({ dataDir, port: await freePort(), password: 'test' });
+  onTestFinished(async () => {
+    await postgres.stop();
+    await rm(dir, { recursive: true, force: true });
+  });
+  await ask(postgres.superuserUrl, 'create table kept as select 42 as answer');
+
+  const back = new Promise<void>((resolve) => {
+    postgres.onTrouble((what) => {
+      if (what.includes('runs again')) resolve();
+    });
+  });
+  const [pid] = (await readFile(path.join(dataDir, 'postmaster.pid'), 'utf8')).split('\n');
+  process.kill(Number(pid), 'SIGKILL');
+  await back;
+  expect(await ask(postgres.superuserUrl, 'select answer from kept')).toEqual([{ answer: 42 }]);
+}, 60_000);
