@@ -159,12 +159,14 @@ describe('the model gateway', () => {
     const other = await call({ model: 'gpt-other', input: 'x' });
     expect(other.status).toBe(403);
     expect(await other.json()).toMatchObject({
-      error: { code: 'model_not_allowed', message: expect.stringContaining('gpt-other') },
+      error: { code: 'model_not_served', message: expect.stringContaining('gpt-other') },
     });
     await withOrg(db, org.orgId, (tx) =>
       tx.organization.update({ where: { id: org.orgId }, data: { policy: { allowedModels: ['gpt-other'] } } }),
     );
-    expect((await call({ model: MODEL, input: 'x' })).status).toBe(403);
+    const refused = await call({ model: MODEL, input: 'x' });
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toMatchObject({ error: { code: 'model_not_allowed' } });
     expect((await call({ model: 'gpt-other', input: 'x' })).status).toBe(403);
     await withOrg(db, org.orgId, (tx) => tx.organization.update({ where: { id: org.orgId }, data: { policy: {} } }));
   });

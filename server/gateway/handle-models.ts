@@ -35,7 +35,7 @@ export async function handleModels(
 ): Promise<void> {
   const { pathname } = new URL(req.url ?? '/', 'http://internal');
   if (req.method === 'GET' && pathname === '/models/v1/models') {
-    const ids = isAllowed(deps.models.model, deps.models, caller) ? [deps.models.model] : [];
+    const ids = isAllowed(deps.models.model, caller) ? [deps.models.model] : [];
     return sendJson(res, 200, {
       object: 'list',
       data: ids.map((id) => ({ id, object: 'model', created: 0, owned_by: 'warren' })),
@@ -78,20 +78,29 @@ function refuseCall(deps: GatewayDeps, caller: MachineCaller, body: Buffer | nul
     };
   }
   if (model === null) return invalid(400, 'invalid_request', 'The request is not JSON with a model name.');
-  if (isAllowed(model, deps.models, caller)) return null;
+  // The name is in the machine since its template was built; the operator may have chosen another model since.
+  if (model !== deps.models.model) {
+    return {
+      status: 403,
+      type: 'permission_error',
+      code: 'model_not_served',
+      message: `This machine asks for the model ${model}, and this installation serves ${deps.models.model}.`,
+    };
+  }
+  if (isAllowed(model, caller)) return null;
   return {
     status: 403,
     type: 'permission_error',
     code: 'model_not_allowed',
-    message: `The model ${model} may not be used here: this installation serves ${deps.models.model}, within what the organization’s policy allows.`,
+    message: `The organization’s policy does not allow the model ${model}.`,
   };
 }
 
 /** A policy that cannot be read allows nothing. */
-function isAllowed(model: string, provider: ModelProvider, caller: MachineCaller): boolean {
+function isAllowed(model: string, caller: MachineCaller): boolean {
   try {
     const { allowedModels } = parseOrgPolicy(caller.policy);
-    return model === provider.model && (allowedModels === null || allowedModels.includes(model));
+    return allowedModels === null || allowedModels.includes(model);
   } catch {
     return false;
   }
