@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import path from 'node:path';
 import { runDemo } from './demo.ts';
 import { reportFailure } from './stage.ts';
 import { startWarren } from './start.ts';
@@ -21,7 +22,13 @@ try {
   else if (command === undefined) await (await startWarren(options)).untilStopped;
   else if (command === 'demo') process.exitCode = await runDemo(options);
   else if (command === 'doctor') {
-    const child = spawn('node', ['hostd/doctor/main.ts', ...args.filter((arg) => arg !== 'doctor')], { stdio: 'inherit' });
+    const { WARREN_DATA_DIR, HOSTD_DATA_DIR } = process.env;
+    // The directory that `npm start` would give hostd, not hostd's own default.
+    const dataDir = HOSTD_DATA_DIR || (WARREN_DATA_DIR ? path.resolve(WARREN_DATA_DIR, 'hostd') : '');
+    const child = spawn('node', ['hostd/doctor/main.ts', ...args.filter((arg) => arg !== 'doctor')], {
+      stdio: 'inherit',
+      env: { ...process.env, HOSTD_DATA_DIR: dataDir },
+    });
     process.exitCode = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)));
   } else throw new Error(`There is no command ${command}.\n${HELP}`);
 } catch (cause) {
