@@ -15,7 +15,11 @@ npm run doctor   what this computer can and cannot do for machines`;
 
 const args = process.argv.slice(2);
 const [command] = args.filter((arg) => !arg.startsWith('-'));
-const options = { noInstall: args.includes('--no-install'), seed: !args.includes('--no-seed') };
+const options = {
+  noInstall: args.includes('--no-install'),
+  seed: !args.includes('--no-seed'),
+  interruptedExitCode: command === undefined ? 0 : 130,
+} as const;
 
 try {
   if (args.includes('--help')) console.log(HELP);

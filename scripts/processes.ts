@@ -112,6 +112,8 @@ export class Supervisor {
       cwd: this.#options.cwd,
       env: { ...process.env, ...part.env },
       stdio: ['ignore', log, log],
+      // A group of its own: Ctrl-C in a terminal reaches the whole group, and hostd must still be there when sessions are put to sleep.
+      detached: true,
     });
     closeSync(log);
     this.#children.set(part.name, child);

@@ -18,7 +18,12 @@ import { ensureSystemPackages } from './system-packages.ts';
  * `npm start`: everything between a fresh clone and a usable page, as stages. Nothing here is needed to run Warren on
  * many machines; there each part is started by whatever the operator uses (docs/operations.md).
  */
-export type StartOptions = { noInstall: boolean; seed: boolean };
+export type StartOptions = {
+  noInstall: boolean;
+  seed: boolean;
+  /** With which this process ends after Ctrl-C: 0 for `npm start`, where stopping is the wish, 130 for a run that is broken off. */
+  interruptedExitCode: 0 | 130;
+};
 export type Running = {
   settings: Settings;
   demo: { email: string; password: string; orgSlug: string } | null;
@@ -124,11 +129,16 @@ async function prepareDatabase(settings: Settings, ctx: StageContext): Promise<{
   return { postgres, remark: remark.filter(Boolean).join(', ') };
 }
 
-function partsOf(settings: Settings, env: Record<string, string>): Part[] {
+function partsOf(settings: Settings, env: Record<string, string>, demo: Record<string, string>): Part[] {
   const node = ['node', '--disable-warning=ExperimentalWarning'];
   return [
     { name: 'hostd', argv: [...node, 'hostd/main.ts'], env, healthUrl: `http://127.0.0.1:${settings.hostdPort}/v1/host` },
-    { name: 'web', argv: [...node, 'server/index.ts'], env, healthUrl: `http://127.0.0.1:${settings.port}/healthz` },
+    {
+      name: 'web',
+      argv: [...node, 'server/index.ts'],
+      env: { ...env, ...demo },
+      healthUrl: `http://127.0.0.1:${settings.port}/healthz`,
+    },
     { name: 'worker', argv: [...node, 'worker/main.ts'], env, healthUrl: null },
   ];
 }
@@ -203,7 +213,7 @@ export async function startWarren(options: StartOptions): Promise<Running> {
       console.log('\n  Stopping …');
       void stopOnce().then(() => {
         console.log('  Stopped.');
-        process.exit(0);
+        process.exit(options.interruptedExitCode);
       });
     });
   }
@@ -225,7 +235,8 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     });
     await stage('guest image', (ctx) => buildImage(settings, env, ctx));
     await stage('web app', (ctx) => buildWeb(settings, ctx));
-    await stage('hostd, web and worker', (ctx) => startParts(supervisor, partsOf(settings, env), ctx));
+    const demoEnv = options.seed ? { WARREN_DEMO_EMAIL: (await import('../prisma/seed.ts')).DEMO.email } : {};
+    await stage('hostd, web and worker', (ctx) => startParts(supervisor, partsOf(settings, env, demoEnv), ctx));
     partsStarted = true;
     const woken = await wakeInterrupted(env.DATABASE_URL as string, settings.runDir);
     if (woken > 0) console.log(`  ✓ waking ${woken} ${woken === 1 ? 'session' : 'sessions'} that the last stop interrupted`);

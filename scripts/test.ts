@@ -105,7 +105,7 @@ async function main(): Promise<void> {
     await runVitest('vm', reportsDir, env);
   }
   if (wanted('e2e')) {
-    const running = await startWarren({ noInstall, seed: false });
+    const running = await startWarren({ noInstall, seed: false, interruptedExitCode: 130 });
     try {
       await runPlaywright(reportsDir, { ...env, WARREN_URL: settings.url });
     } finally {

@@ -31,6 +31,8 @@ const envSchema = z
     OPENAI_API_KEY: z.string().optional(),
     OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
     WARREN_MODEL: z.string().default('gpt-5.1-codex'),
+    /** Set by `npm start` where it made a demo organization; shown on the sign-in page. */
+    WARREN_DEMO_EMAIL: z.email().optional(),
     GITHUB_ID: z.string().optional(),
     GITHUB_SECRET: z.string().optional(),
   })

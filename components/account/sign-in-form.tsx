@@ -7,9 +7,15 @@ import { ErrorNote } from '../ui/notes.tsx';
 import { GitHubButton } from './github-button.tsx';
 import { signInWithPassword } from './sign-in.ts';
 
-type Props = { next: string; hasGitHub: boolean; providerError: string | null };
+type Props = {
+  next: string;
+  hasGitHub: boolean;
+  /** Where `npm start` made a demo organization. Its password stays in the terminal. */
+  demoEmail: string | null;
+  providerError: string | null;
+};
 
-export function SignInForm({ next, hasGitHub, providerError }: Props) {
+export function SignInForm({ next, hasGitHub, demoEmail, providerError }: Props) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(providerError && describeProviderError(providerError));
   const [missing, setMissing] = useState<{ email?: string; password?: string }>({});
@@ -45,6 +51,11 @@ export function SignInForm({ next, hasGitHub, providerError }: Props) {
   return (
     <>
       <h1 className="font-semibold text-xl tracking-tight">Sign in</h1>
+      {demoEmail && (
+        <p className="mt-4 rounded-md border border-line px-3 py-2 text-muted">
+          Demo installation: sign in as <code>{demoEmail}</code> with the password that <code>npm start</code> printed.
+        </p>
+      )}
       <form method="post" noValidate onSubmit={submit} className="mt-6 flex flex-col gap-4">
         {error && <ErrorNote error={error} />}
         <TextField label="Email" name="email" type="email" autoComplete="username" autoFocus error={missing.email} />

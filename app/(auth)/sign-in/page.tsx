@@ -14,5 +14,13 @@ export default async function SignInPage({ searchParams }: Props) {
   const { next, error } = await searchParams;
   const { user } = await getRequestContext();
   if (user) redirect(safeNext(next));
-  return <SignInForm next={safeNext(next)} hasGitHub={Boolean(loadEnv().GITHUB_ID)} providerError={error ?? null} />;
+  const env = loadEnv();
+  return (
+    <SignInForm
+      next={safeNext(next)}
+      hasGitHub={Boolean(env.GITHUB_ID)}
+      demoEmail={env.WARREN_DEMO_EMAIL ?? null}
+      providerError={error ?? null}
+    />
+  );
 }
