@@ -3,7 +3,7 @@ import { currentImageId } from './guest/image/recipe.ts';
 import { type AcceleratorDecision, decideAccelerator } from './hypervisor/accelerator.ts';
 import { QemuDriver } from './hypervisor/qemu/driver.ts';
 import { currentPlatform, qemuFacts } from './hypervisor/qemu/platform.ts';
-import { requireImage } from './storage/images.ts';
+import { anyImage } from './storage/images.ts';
 import { type Layout, layoutOf } from './storage/layout.ts';
 import { prepareDataDir, type Volume } from './storage/volume.ts';
 
@@ -19,14 +19,15 @@ export type OpenHost = {
  * What every user of this host's machines needs first: the data directory, the image, the accelerator.
  *
  * @param forced skips the probe
- * @throws `missing_dependency` when QEMU or the image is not there
+ * @throws `missing_dependency` when QEMU is not there, or no image at all
  */
 export async function openHost(dataDir: string, forced?: Accelerator): Promise<OpenHost> {
   const layout = layoutOf(dataDir);
   const volume = await prepareDataDir(layout);
   const { version } = await qemuFacts();
   const imageId = await currentImageId();
-  const image = await requireImage(layout, imageId);
+  // A host whose image is of a former recipe still takes up its machines; only cold boots wait for the new image.
+  const image = await anyImage(layout, imageId);
   const accelerator = forced
     ? { accelerator: forced, reason: 'set by HOSTD_ACCELERATOR' }
     : await decideAccelerator({ cacheFile: layout.accelerator, qemuVersion: version, imageId, image });

@@ -31,6 +31,14 @@ export async function requireImage(layout: Layout, imageId: string): Promise<Ima
   });
 }
 
+/** The wanted image, or any that is built: enough to find out what this host can do. @throws `missing_dependency` when there is none */
+export async function anyImage(layout: Layout, wanted: string): Promise<ImageFiles> {
+  for (const imageId of [wanted, ...(await readdir(layout.images)).filter((name) => !name.startsWith('.'))]) {
+    if (await findImage(layout, imageId)) return layout.image(imageId);
+  }
+  return requireImage(layout, wanted);
+}
+
 /** Removes the images of former recipes that nothing refers to. Images that are linked in from elsewhere are left alone. */
 export async function pruneImages(layout: Layout, isKept: (imageId: string) => boolean): Promise<void> {
   if (

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { holdDataDir } from './exclusive.ts';
 import { allocatedBytes, asDiskError, cloneFile, makePrivateDir, writeAtomically } from './files.ts';
-import { pruneImages } from './images.ts';
+import { anyImage, pruneImages } from './images.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { forgetOldLeases, requireLease } from './leases.ts';
 import { discard, emptyTrash } from './trash.ts';
@@ -126,5 +126,29 @@ describe('a data directory', () => {
   it('has socket paths short enough for the kernel, however deep it is', () => {
     const deep = layoutOf(`/${'deep/'.repeat(60)}`);
     expect(deep.sockets(`mch_${'x'.repeat(40)}`).qmp.length).toBeLessThan(108);
+  });
+});
+
+describe('the image a host is opened with', () => {
+  async function build(imageId: string): Promise<void> {
+    const files = layout.image(imageId);
+    await mkdir(files.dir, { recursive: true });
+    const manifest = { schemaVersion: 1, imageId, createdAt: new Date(0).toISOString(), buildSeconds: 1, files: {} };
+    await writeFile(files.manifest, JSON.stringify(manifest));
+  }
+
+  it('is the wanted one, or else one of a former recipe, so that machines are taken up after the recipe changed', async () => {
+    await build('former');
+    expect((await anyImage(layout, 'wanted')).dir).toBe(layout.image('former').dir);
+    await build('wanted');
+    expect((await anyImage(layout, 'wanted')).dir).toBe(layout.image('wanted').dir);
+  });
+
+  it('says what to run when there is none, also when one was begun', async () => {
+    await mkdir(layout.image('begun').dir, { recursive: true });
+    await expect(anyImage(layout, 'wanted')).rejects.toMatchObject({
+      code: 'missing_dependency',
+      message: expect.stringContaining('hostd/guest/image/build.ts'),
+    });
   });
 });
