@@ -6,7 +6,7 @@ import { createLogger } from '../server/logger.ts';
 import { codexAgent } from './agents/codex.ts';
 import { PATIENCE, type WorkerDeps } from './deps.ts';
 import { loadEnv } from './env.ts';
-import { listenNotices } from './runtime/listen-notices.ts';
+import { followNotices } from './runtime/follow-notices.ts';
 import { runJobs } from './runtime/run-jobs.ts';
 import { SessionSignals } from './runtime/session-signals.ts';
 
@@ -22,7 +22,7 @@ const log = createLogger({ service: 'worker', level: env.LOG_LEVEL });
 const db = createDb(env.DATABASE_URL);
 const systemDb = createSystemDb(env.DATABASE_SYSTEM_URL);
 const signals = new SessionSignals();
-const notices = listenNotices(env.DATABASE_URL, signals, log);
+const notices = followNotices(env.DATABASE_URL, signals, log);
 const shutdown = new AbortController();
 
 const deps: WorkerDeps = {

@@ -20,7 +20,7 @@ import { queueMessage } from '../../server/sessions/queue-message.ts';
 import type { TestDatabase } from '../../server/testing/database.ts';
 import { anOrg, type TestOrg } from '../../server/testing/fixtures.ts';
 import type { WorkerDeps } from '../deps.ts';
-import { listenNotices } from '../runtime/listen-notices.ts';
+import { followNotices } from '../runtime/follow-notices.ts';
 import { SessionSignals } from '../runtime/session-signals.ts';
 import { driveSession } from '../sessions/drive-session.ts';
 import { FakeAgent } from './fake-agent.ts';
@@ -77,7 +77,7 @@ export function workerRig(test: TestDatabase) {
   function aWorker(patience: Partial<WorkerDeps['patience']> = {}): TestWorker {
     const signals = new SessionSignals();
     const log = createLogger({ service: 'test', level: 'silent' });
-    const notices = listenNotices(test.urls.appUrl, signals, log);
+    const notices = followNotices(test.urls.appUrl, signals, log);
     const shutdown = new AbortController();
     const deps: WorkerDeps = {
       db: test.db,
