@@ -39,16 +39,18 @@ test('a task becomes a merged change, and the session slept on the way', async (
 
   await test.step('a comment on a line wakes it again, and the agent answers on the thread', async () => {
     await page.getByRole('tab', { name: 'Diff' }).click();
-    const line = page.getByRole('button', { name: /^Comment on line/ }).first();
-    await line.focus();
+    // The first line of costOf, whose other lines the agent had to change.
+    await page.getByRole('button', { name: 'Comment on line 12', exact: true }).focus();
     await page.keyboard.press('Enter');
-    await page.getByRole('textbox', { name: 'Comment' }).fill('Say in a comment why this is needed.');
+    await page.getByRole('textbox', { name: 'Comment' }).fill('Please add a doc comment above this.');
     await page.getByRole('button', { name: 'Comment', exact: true }).click();
     await expect(timeline.getByText(/because a reviewer commented\. Same boot, same agent process/)).toBeVisible({
       timeout: STEP_MS,
     });
-    const thread = page.getByRole('article', { name: /^Thread on line/ }).filter({ hasText: 'Say in a comment why' });
+    const thread = page.getByRole('article', { name: /^Thread on line/ }).filter({ hasText: 'Please add a doc comment' });
     await expect(thread.getByText('agent', { exact: true })).toBeVisible({ timeout: STEP_MS });
+    // The task, the mended check and the reviewer's wish: a commit each.
+    await expect(timeline.getByText(/^Pushed/)).toHaveCount(3);
     await untilAsleep(page);
   });
 
