@@ -235,7 +235,9 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     });
     await stage('guest image', (ctx) => buildImage(settings, env, ctx));
     await stage('web app', (ctx) => buildWeb(settings, ctx));
-    const demoEnv = options.seed ? { WARREN_DEMO_EMAIL: (await import('../prisma/seed.ts')).DEMO.email } : {};
+    const demoEnv: Record<string, string> = options.seed
+      ? { WARREN_DEMO_EMAIL: (await import('../prisma/seed.ts')).DEMO.email }
+      : {};
     await stage('hostd, web and worker', (ctx) => startParts(supervisor, partsOf(settings, env, demoEnv), ctx));
     partsStarted = true;
     const woken = await wakeInterrupted(env.DATABASE_URL as string, settings.runDir);
