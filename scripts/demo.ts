@@ -10,7 +10,7 @@ import { type StartOptions, startWarren } from './start.ts';
  * every claim from outside: QEMU in the host's process table, boot id and agent process inside the guest. Exit code 0
  * only when each step was seen.
  */
-const TASK =
+export const TASK =
   'The tests of this repository fail. Find out why, fix the code (not the tests), run the tests again, commit and push.';
 const REPOSITORY = 'sample';
 const POLL_MS = 1000;

@@ -108,6 +108,11 @@ async function resolveHome(dataDir: string): Promise<Home> {
   return { bin: path.join(copy, 'bin'), data: path.join(home, 'postgres'), as };
 }
 
+/** Where the server for `dataDir` really keeps its data: another user than root may not be able to enter `dataDir`. */
+export async function homeOf(dataDir: string): Promise<string> {
+  return (await resolveHome(dataDir)).data;
+}
+
 /**
  * Starts PostgreSQL on 127.0.0.1, or adopts the one already running on this data directory.
  *

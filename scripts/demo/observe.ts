@@ -40,7 +40,8 @@ export async function isQemuRunning(process: { pid: number; startTimeTicks: stri
   return name.startsWith('qemu') && fields[0] !== 'Z' && fields[19] === process.startTimeTicks;
 }
 
-async function execInGuest(hostd: Hostd, machineId: string, script: string): Promise<string> {
+/** Runs a shell script as the guest's root. @throws with its errors when it fails */
+export async function execInGuest(hostd: Hostd, machineId: string, script: string): Promise<string> {
   const value = await call(hostd, 'POST', `/v1/machines/${machineId}/exec`, {
     argv: ['sh', '-c', script],
     user: 'root',
