@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { requireSnapshot, writeManifest } from '../storage/snapshots.ts';
 import type { Machines } from './machines.ts';
 import type { FakeGuestSide } from './testing/fake-guest-side.ts';
 import { aRequest, makeFakeWorld } from './testing/fake-world.ts';
@@ -184,6 +185,49 @@ describe('snapshots', () => {
     await expect(refused).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  it('are refused, disk included, when one number of their manifest was changed', async () => {
+    const file = world.layout.snapshot(SNAPSHOT).manifest;
+    await writeFile(file, (await readFile(file, 'utf8')).replace('"memoryMiB": 256', '"memoryMiB": 512'));
+    for (const kind of ['resume', 'fork', 'disk'] as const) {
+      const refused = machines.create(OTHER, aRequest({ kind, snapshotId: SNAPSHOT }));
+      await expect(refused).rejects.toMatchObject({
+        code: 'incompatible',
+        message: expect.stringMatching(/required .* signed by this host, found .* changed .*; use another/),
+      });
+    }
+    expect(await machines.snapshots()).toEqual([]);
+    expect(world.host.processes.size).toBe(1);
+  });
+
+  it('are refused under the name of another snapshot', async () => {
+    await rename(world.layout.snapshot(SNAPSHOT).dir, world.layout.snapshot(SECOND).dir);
+    const refused = machines.create(OTHER, aRequest({ kind: 'resume', snapshotId: SECOND }));
+    await expect(refused).rejects.toMatchObject({ code: 'incompatible', message: expect.stringContaining(SNAPSHOT) });
+    expect(await machines.snapshots()).toEqual([]);
+  });
+
+  it('are refused by a host with another key', async () => {
+    await writeFile(world.layout.hostKey, 'ab'.repeat(32));
+    const refused = machines.create(OTHER, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }));
+    await expect(refused).rejects.toMatchObject({ code: 'incompatible', message: expect.stringContaining('another host') });
+  });
+
+  it('are refused when their disk was cut short', async () => {
+    await truncate(world.layout.snapshot(SNAPSHOT).disk, 4096);
+    const refused = machines.create(OTHER, aRequest({ kind: 'disk', snapshotId: SNAPSHOT }));
+    await expect(refused).rejects.toMatchObject({ code: 'incompatible', message: expect.stringContaining('found 4096') });
+  });
+
+  it('from before there were signatures are signed at the next start', async () => {
+    const files = world.layout.snapshot(SNAPSHOT);
+    const { manifest } = JSON.parse(await readFile(files.manifest, 'utf8'));
+    await writeFile(files.manifest, JSON.stringify(manifest));
+    await rm(world.layout.hostKey);
+    const next = await world.open();
+    expect((await stat(world.layout.hostKey)).mode & 0o777).toBe(0o600);
+    expect((await next.machines.create(OTHER, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }))).state).toBe('running');
+  });
+
   it('are refused when their device state was changed, and nothing is left of the attempt', async () => {
     const file = world.layout.snapshot(SNAPSHOT).deviceState;
     const bytes = await readFile(file);
@@ -306,8 +350,8 @@ describe('a hostd that starts after another one died', () => {
     const resumed = await machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }, 2));
     machines.close();
     await rewrite((record) => Object.assign(record, { phase: 'suspending', snapshotId: SECOND }));
-    const text = await readFile(world.layout.snapshot(SNAPSHOT).manifest, 'utf8');
-    await writeFile(world.layout.machine(MACHINE).vm.manifest, text.replace(`"${SNAPSHOT}"`, `"${SECOND}"`));
+    const manifest = await requireSnapshot(world.layout, SNAPSHOT);
+    await writeManifest(world.layout, world.layout.machine(MACHINE).vm, { ...manifest, snapshotId: SECOND });
     const next = await world.open();
     expect(await next.machines.list()).toEqual([]);
     expect((await next.machines.snapshots()).map((one) => one.snapshotId).sort()).toEqual([SNAPSHOT, SECOND]);

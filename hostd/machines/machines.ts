@@ -19,7 +19,7 @@ import { canReflink, readIfExists, writeAtomically } from '../storage/files.ts';
 import { findImage, pruneImages } from '../storage/images.ts';
 import type { Layout } from '../storage/layout.ts';
 import { requireLease } from '../storage/leases.ts';
-import { listSnapshots, removeSnapshot } from '../storage/snapshots.ts';
+import { listSnapshots, prepareManifests, removeSnapshot } from '../storage/snapshots.ts';
 import { discard } from '../storage/trash.ts';
 import { freeDataBytes } from './capacity.ts';
 import { capQemuLog, collectConsole, readConsole } from './console.ts';
@@ -62,6 +62,7 @@ export class Machines implements MachinesPort {
     const hostBootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
     const ctx = { layout, driver, guest, log, imageId, hostBootId, connected: new Map(), locks: new KeyedLock() };
     const machines = new Machines(ctx, options);
+    await prepareManifests(layout);
     await recoverMachines(ctx);
     const [records, snapshots] = await Promise.all([listRecords(layout), listSnapshots(layout)]);
     const used = new Set([

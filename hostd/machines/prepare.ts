@@ -31,6 +31,7 @@ export async function resolveOrigin(ctx: MachineContext, input: CreateMachine): 
     return { manifest: null, imageId: ctx.imageId, memoryMiB: input.memoryMiB, vcpus: input.vcpus, restores: false };
   }
   const manifest = await requireSnapshot(ctx.layout, source.snapshotId);
+  await requireDisk(ctx, manifest);
   if (source.kind === 'disk') {
     await requireImage(ctx.layout, manifest.imageId);
     return { manifest, imageId: manifest.imageId, memoryMiB: manifest.memoryMiB, vcpus: manifest.vcpus, restores: false };
@@ -49,6 +50,17 @@ export async function resolveOrigin(ctx: MachineContext, input: CreateMachine): 
     });
   }
   return { manifest, imageId: manifest.imageId, memoryMiB: manifest.memoryMiB, vcpus: manifest.vcpus, restores: true };
+}
+
+/** A disk of another size than was signed is not booted either. */
+async function requireDisk(ctx: MachineContext, { snapshotId, files }: StoredManifest): Promise<void> {
+  const found = await bytesOf(ctx.layout.snapshot(snapshotId).disk);
+  const required = files.disk?.bytes;
+  if (found === required) return;
+  throw new HostdError('incompatible', {
+    message: `snapshot ${snapshotId} is not used: required a disk of ${required} bytes, found ${found === -1 ? 'none' : found}; use another snapshot or start anew`,
+    phase: 'snapshot.check',
+  });
 }
 
 function bytesOf(file: string): Promise<number> {

@@ -57,7 +57,8 @@ async function recoverMachine(ctx: MachineContext, machineId: string): Promise<v
 async function canFinish(ctx: MachineContext, record: MachineRecord): Promise<boolean> {
   if (record.snapshotId === null) return false;
   const found =
-    (await readManifest(ctx.layout.machine(record.machineId).vm)) ?? (await readManifest(ctx.layout.snapshot(record.snapshotId)));
+    (await readManifest(ctx.layout, ctx.layout.machine(record.machineId).vm)) ??
+    (await readManifest(ctx.layout, ctx.layout.snapshot(record.snapshotId)));
   return found?.machineId === record.machineId && found.snapshotId === record.snapshotId;
 }
 

@@ -36,14 +36,14 @@ export async function suspendMachine(ctx: MachineContext, machineId: string, inp
   return ctx.locks.run(machineId, async () => {
     await requireLease(ctx.layout, machineId, input.lease);
     const record = await readRecord(ctx.layout, machineId);
-    const done = await readManifest(ctx.layout.snapshot(input.snapshotId));
+    const done = await readManifest(ctx.layout, ctx.layout.snapshot(input.snapshotId));
     if (done && done.machineId === machineId && record === null) return resultOf(ctx, done);
     if (done) throw conflict(`snapshot ${input.snapshotId} exists already: choose a new id`);
     if (!record) throw new HostdError('not_found', { message: `there is no machine ${machineId}`, phase: 'machine.suspend' });
     if (record.phase === 'starting') throw conflict(`machine ${machineId} is still being made`);
     const suspending = await writeRecord(ctx.layout, { ...record, phase: 'suspending', snapshotId: input.snapshotId });
     if (record.exitReason === null) await saveOrGoOn(ctx, suspending);
-    else await writeManifest(ctx.layout.machine(machineId).vm, await manifestOf(ctx, suspending, null));
+    else await writeManifest(ctx.layout, ctx.layout.machine(machineId).vm, await manifestOf(ctx, suspending, null));
     await finishSuspend(ctx, suspending);
     const releasedMs = Math.round(performance.now() - requestedAt);
     await writeFile(ctx.layout.snapshot(input.snapshotId).releasedMs, String(releasedMs));
@@ -73,7 +73,11 @@ async function saveToFiles(ctx: MachineContext, record: MachineRecord, vm: Vm): 
     collectConsole(vm, files),
   ]);
   const saved = await vm.save(files.vm.deviceState);
-  await writeManifest(files.vm, await manifestOf(ctx, record, { ...inventory, carried, deviceStateSha256: saved.sha256 }));
+  await writeManifest(
+    ctx.layout,
+    files.vm,
+    await manifestOf(ctx, record, { ...inventory, carried, deviceStateSha256: saved.sha256 }),
+  );
 }
 
 type Memory = Pick<StoredManifest, 'processes' | 'listening' | 'carried' | 'deviceStateSha256'>;
@@ -109,7 +113,7 @@ export async function finishSuspend(ctx: MachineContext, record: MachineRecord):
   const machine = ctx.layout.machine(machineId);
   const snapshot = ctx.layout.snapshot(snapshotId!);
   await endMachine(ctx, machineId);
-  if (!(await readManifest(snapshot))) await commitSnapshot(ctx.layout, machine.vm, snapshotId!);
+  if (!(await readManifest(ctx.layout, snapshot))) await commitSnapshot(ctx.layout, machine.vm, snapshotId!);
   await discard(ctx.layout, machine.dir);
   ctx.log.info({ event: 'machine.suspended', machineId, snapshotId }, 'a machine is a snapshot now');
   // Not waited for: the page cache survives everything but a crash of the host, and that is noticed at the resume.

@@ -31,6 +31,8 @@ export function layoutOf(dataDir: string) {
     trash: path.join(dataDir, 'trash'),
     accelerator: path.join(dataDir, 'accelerator.json'),
     hostId: path.join(dataDir, 'host-id'),
+    /** Signs snapshot manifests. */
+    hostKey: path.join(dataDir, 'host-key'),
     image: (imageId: string) => imageFiles(path.join(images, imageId)),
     machine: (machineId: string) => machineFiles(path.join(machines, machineId)),
     snapshot: (snapshotId: string) => snapshotFiles(path.join(snapshots, snapshotId)),

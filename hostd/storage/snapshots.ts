@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type SnapshotView, snapshotManifestSchema } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
 import { allocatedBytes, readIfExists, syncPath, writeAtomically } from './files.ts';
+import { ensureHostKey, findHostKey, isSigned, sign } from './host-key.ts';
 import type { Layout, SnapshotFiles } from './layout.ts';
 import { discard } from './trash.ts';
 
@@ -16,27 +17,80 @@ export const storedManifestSchema = snapshotManifestSchema.extend({
 });
 export type StoredManifest = z.infer<typeof storedManifestSchema>;
 
-/** Writes the manifest, synced. From here on the directory can become a snapshot. */
-export async function writeManifest(files: SnapshotFiles, manifest: StoredManifest): Promise<void> {
-  await writeAtomically(files.manifest, `${JSON.stringify(manifest, null, 2)}\n`);
+/** What is on the disk: the manifest and its HMAC under the host's key, over the manifest's JSON without white space. */
+const signedManifestSchema = z.object({ manifest: z.looseObject({ schemaVersion: z.number() }), mac: z.string() });
+
+type Found = { kind: 'none' } | { kind: 'refused'; found: string } | { kind: 'good'; manifest: StoredManifest };
+
+/** Writes the manifest, signed and synced. From here on the directory can become a snapshot. */
+export async function writeManifest(layout: Layout, files: SnapshotFiles, manifest: StoredManifest): Promise<void> {
+  await writeSigned(await requireKey(layout), files, manifest);
 }
 
-/** @returns null when there is none, and for one that is damaged: such a snapshot does not exist */
-export async function readManifest(files: SnapshotFiles): Promise<StoredManifest | null> {
-  const text = await readIfExists(files.manifest);
-  if (text === null) return null;
+async function writeSigned(key: string, files: SnapshotFiles, manifest: object): Promise<void> {
+  const signed = { manifest, mac: sign(key, JSON.stringify(manifest)) };
+  await writeAtomically(files.manifest, `${JSON.stringify(signed, null, 2)}\n`);
+}
+
+async function requireKey(layout: Layout): Promise<string> {
+  const key = await findHostKey(layout);
+  if (key !== null) return key;
+  throw new HostdError('internal', { message: `${layout.hostKey} is gone: restart hostd`, phase: 'storage.manifest' });
+}
+
+/** Makes the host's key when there is none, and signs with it what is there: snapshots from before there were signatures. */
+export async function prepareManifests(layout: Layout): Promise<void> {
+  await ensureHostKey(layout, async (key) => {
+    const dirs = [
+      ...(await readdir(layout.snapshots)).map((id) => layout.snapshot(id)),
+      ...(await readdir(layout.machines)).map((id) => layout.machine(id).vm),
+    ];
+    for (const files of dirs) {
+      const value = parseJson(await readIfExists(files.manifest));
+      const manifest = signedManifestSchema.safeParse(value).data?.manifest ?? value;
+      const parsed = storedManifestSchema.safeParse(manifest);
+      if (parsed.success) await writeSigned(key, files, parsed.data);
+    }
+  });
+}
+
+function parseJson(text: string | null): unknown {
   try {
-    return storedManifestSchema.parse(JSON.parse(text));
+    return text === null ? null : JSON.parse(text);
   } catch {
     return null;
   }
 }
 
-/** @throws `not_found` */
+async function findManifest(layout: Layout, files: SnapshotFiles): Promise<Found> {
+  const text = await readIfExists(files.manifest);
+  if (text === null) return { kind: 'none' };
+  const signed = signedManifestSchema.safeParse(parseJson(text)).data;
+  if (!signed) return { kind: 'refused', found: 'a manifest that is damaged or not signed' };
+  if (!isSigned(await requireKey(layout), JSON.stringify(signed.manifest), signed.mac)) {
+    return { kind: 'refused', found: 'a manifest that was changed or comes from another host' };
+  }
+  const manifest = storedManifestSchema.safeParse(signed.manifest).data;
+  return manifest ? { kind: 'good', manifest } : { kind: 'refused', found: 'a manifest of another version' };
+}
+
+/** @returns null when there is none, and for one that this host did not sign: such a snapshot does not exist */
+export async function readManifest(layout: Layout, files: SnapshotFiles): Promise<StoredManifest | null> {
+  const found = await findManifest(layout, files);
+  return found.kind === 'good' ? found.manifest : null;
+}
+
+/** @throws `not_found`, or `incompatible` when its manifest is not the one this host wrote for it */
 export async function requireSnapshot(layout: Layout, snapshotId: string): Promise<StoredManifest> {
-  const manifest = await readManifest(layout.snapshot(snapshotId));
-  if (manifest) return manifest;
-  throw new HostdError('not_found', { message: `there is no snapshot ${snapshotId} on this host`, phase: 'storage.snapshot' });
+  const found = await findManifest(layout, layout.snapshot(snapshotId));
+  if (found.kind === 'good' && found.manifest.snapshotId === snapshotId) return found.manifest;
+  if (found.kind === 'none')
+    throw new HostdError('not_found', { message: `there is no snapshot ${snapshotId} on this host`, phase: 'storage.snapshot' });
+  const what = found.kind === 'good' ? `the manifest of snapshot ${found.manifest.snapshotId}` : found.found;
+  throw new HostdError('incompatible', {
+    message: `snapshot ${snapshotId} is not used: required a manifest signed by this host, found ${what}; use another snapshot or start anew`,
+    phase: 'snapshot.check',
+  });
 }
 
 /** Turns a machine's files, manifest included, into the snapshot: one rename, so it exists whole or not at all. */
@@ -60,8 +114,8 @@ export async function isDurable(files: SnapshotFiles): Promise<boolean> {
 export async function listSnapshots(layout: Layout): Promise<SnapshotView[]> {
   const views: SnapshotView[] = [];
   for (const snapshotId of await readdir(layout.snapshots)) {
-    const manifest = await readManifest(layout.snapshot(snapshotId));
-    if (manifest) views.push(await toSnapshotView(layout, manifest));
+    const manifest = await readManifest(layout, layout.snapshot(snapshotId));
+    if (manifest?.snapshotId === snapshotId) views.push(await toSnapshotView(layout, manifest));
   }
   return views;
 }
