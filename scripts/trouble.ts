@@ -111,10 +111,10 @@ async function runCase(name: string, rule: Case, api: Api, org: string, settings
   });
   const after = await until('an agent in the machine', () => observe(hostd, again));
   const sameMachine = after.bootId === before.bootId && sameAgent(after, before);
-  const turns = rowsAfter.filter((row) => row.event.kind === 'turn_ended').length;
-  const worksAgain = await until('a further turn', async () => {
-    return (await rows()).filter((row) => row.event.kind === 'turn_ended').length > turns;
+  const next = await until('the end of a further turn', async () => {
+    return (await rows()).find((row) => row.seq > (rowsAfter.at(-1)?.seq ?? 0) && row.event.kind === 'turn_ended');
   });
+  const worksAgain = next.event.kind === 'turn_ended' && next.event.stopReason !== 'failed';
   const ok = kept && worksAgain && (rule.outcome === 'kept' ? sameMachine && pushed > 0 : said.length > 0);
   await api.sessions.stop.mutate({ org, sessionId });
   return {
@@ -126,6 +126,7 @@ async function runCase(name: string, rule: Case, api: Api, org: string, settings
     kept,
     pushed,
     sameMachine,
+    worksAgain,
     said,
   };
 }

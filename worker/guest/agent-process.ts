@@ -51,6 +51,12 @@ export async function restartAgent(guest: Guest): Promise<void> {
   await runScript(guest, 'restart-agent', script, { user: 'root', timeoutMs: 120_000 });
 }
 
+/** Ends an agent that hears nothing any more, whatever it is stuck in. It stays ended, also through a sleep, until it is started again. */
+export async function endAgent(guest: Guest): Promise<void> {
+  const script = `systemctl kill --signal=SIGKILL ${GUEST.agentUnit}; systemctl stop ${GUEST.agentUnit}`;
+  await runScript(guest, 'end-agent', script, { user: 'root' });
+}
+
 /** The end of the agent's stderr, for the person who is told that it failed. Empty when there is none. */
 export async function agentStderrTail(guest: Guest): Promise<string> {
   return runScript(guest, 'agent-stderr', `tail -c 2000 ${GUEST.agentStderr}`, { user: 'root' }).catch(() => '');

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FakeHost, FakeRefusal } from '../../server/hosts/fake/fake-host.ts';
+import type { FakeGuest } from '../../server/hosts/fake/fake-machine.ts';
 import { stopSession } from '../../server/sessions/control-session.ts';
 import { openTestDatabase } from '../../server/testing/database.ts';
 import { buildTemplate } from '../templates/build-template.ts';
@@ -273,8 +274,11 @@ describe('an agent in trouble', () => {
     expect(rig.agent.received.map(({ method }) => method)).toContain('session/load');
   });
 
-  it('that is silent is cancelled, then given up', async () => {
-    rig.agent.onPrompt = () => {};
+  it('that is silent is cancelled, then given up and ended, and the next message starts another', async () => {
+    let hung: FakeGuest | null = null;
+    rig.agent.onPrompt = (_turn, guest) => {
+      hung = guest;
+    };
     const session = await aTask();
     const worker = aWorker({ agentSilenceMs: 200 });
     void drive(worker, session);
@@ -284,6 +288,11 @@ describe('an agent in trouble', () => {
     expect(await events(session)).toContainEqual(
       expect.objectContaining({ kind: 'error', title: expect.stringContaining('said nothing') }),
     );
+    // Left alone, it would be there again after the next sleep.
+    expect(rig.agent.state(hung!)?.alive).toBe(false);
+    rig.agent.onPrompt = (turn) => turn.end();
+    await say(session, 'Go on');
+    await until(async () => expect((await messages(session))[1]?.state).toBe('done'));
   });
 
   it('that writes what is no message is reported, and its turn goes on', async () => {

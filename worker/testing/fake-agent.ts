@@ -44,6 +44,7 @@ export class FakeAgent {
       'warren-sight-agent': (guest) => this.sight(guest),
       'warren-send-line': (guest, [key = ''], stdin) => this.send(guest, key, stdin),
       'warren-restart-agent': (guest) => this.start(guest),
+      'warren-end-agent': (guest) => this.end(guest),
       'warren-start-agent': (guest) => this.start(guest),
       'warren-agent-stdout-bytes': (guest) => String(guest.files.get(GUEST.agentStdout)?.byteLength ?? 0),
       'warren-agent-stderr': () => 'panic: fake',
@@ -66,6 +67,11 @@ export class FakeAgent {
   crash(guest: FakeGuest) {
     const state = this.state(guest);
     if (state) state.alive = false;
+  }
+
+  private end(guest: FakeGuest): string {
+    this.crash(guest);
+    return '';
   }
 
   private start(guest: FakeGuest): string {
