@@ -5,6 +5,7 @@ import path from 'node:path';
 import pg from 'pg';
 import { expect, it, onTestFinished } from 'vitest';
 import { keepPostgres } from './keep-postgres.ts';
+import { homeOf } from './postgres.ts';
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -32,6 +33,9 @@ it('starts PostgreSQL again when it is killed, with what was committed', async (
   const postgres = await keepPostgres({ dataDir, port: await freePort(), password: 'test' });
   onTestFinished(async () => {
     await postgres.stop();
+    // Root's data is elsewhere when the checkout is where the user `postgres` may not go.
+    const home = await homeOf(dataDir);
+    if (home !== dataDir) await rm(path.dirname(home), { recursive: true });
     await rm(dir, { recursive: true, force: true });
   });
   await ask(postgres.superuserUrl, 'create table kept as select 42 as answer');
@@ -41,7 +45,7 @@ it('starts PostgreSQL again when it is killed, with what was committed', async (
       if (what.includes('runs again')) resolve();
     });
   });
-  const [pid] = (await readFile(path.join(dataDir, 'postmaster.pid'), 'utf8')).split('\n');
+  const [pid] = (await readFile(path.join(await homeOf(dataDir), 'postmaster.pid'), 'utf8')).split('\n');
   process.kill(Number(pid), 'SIGKILL');
   await back;
   expect(await ask(postgres.superuserUrl, 'select answer from kept')).toEqual([{ answer: 42 }]);
