@@ -5,6 +5,7 @@ import type { Tx } from '../../server/db.ts';
 import type { HostClient } from '../../server/hosts/host-client.ts';
 import { HostError } from '../../server/hosts/host-error.ts';
 import { FrameSplitter } from '../acp/frame-splitter.ts';
+import { endAgent } from '../guest/agent-process.ts';
 import { sendLine } from '../guest/send-line.ts';
 import { whyGone } from '../machines/open-machine.ts';
 import { type Driver, guestOf } from './driver.ts';
@@ -19,7 +20,7 @@ export type FollowEnd =
   | { kind: 'shutdown' }
   /** Its process is not the one that was there, or none is. */
   | { kind: 'agent_gone' }
-  /** It said nothing for longer than it may, and did not end its turn when told to. */
+  /** It said nothing for longer than it may, did not end its turn when told to, and was ended. */
   | { kind: 'silent'; silentMs: number }
   | { kind: 'machine_gone'; reason: string };
 
@@ -64,6 +65,8 @@ export async function followAgent(driver: Driver, options: FollowOptions): Promi
     following.stop.abort();
     await watching;
   }
+  // Left alone it would still be there after the next sleep, and swallow the next message too.
+  if (following.end.kind === 'silent') await endAgent({ host, machineId: options.reader.machineId });
   return following.end;
 }
 

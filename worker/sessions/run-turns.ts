@@ -4,7 +4,7 @@ import { environmentSchema } from '../../server/environments/environment.ts';
 import { publishNotice } from '../../server/realtime/publish.ts';
 import { lockSession } from '../../server/sessions/append-event.ts';
 import { promptFrame } from '../acp/frames.ts';
-import { agentStderrTail, endAgent } from '../guest/agent-process.ts';
+import { agentStderrTail } from '../guest/agent-process.ts';
 import { GuestCommandError } from '../guest/run-script.ts';
 import { deliverFrom, storeRequest } from './agent-requests.ts';
 import { ensureAgent } from './agent-session.ts';
@@ -127,8 +127,6 @@ async function settleEnd(driver: Driver, session: Session, turn: Turn, end: Foll
         nextStep: 'Send a message to go on: the agent is started again and takes up the conversation where it can.',
       });
     case 'silent':
-      // Left alone it would still be there after the next sleep, and swallow the next message too.
-      await endAgent(await guestOf(driver, session));
       return giveUp(driver, session, turn.message, {
         kind: 'error',
         title: `The agent said nothing for ${Math.max(1, Math.round(end.silentMs / 60_000))} min and did not end its turn when told to`,
