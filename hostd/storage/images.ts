@@ -21,10 +21,15 @@ export async function findImage(layout: Layout, imageId: string): Promise<ImageM
   return text === null ? null : imageManifestSchema.parse(JSON.parse(text));
 }
 
+/** Also those that were begun and not finished; builds in progress have a dot in front. */
+async function imageIds(layout: Layout): Promise<string[]> {
+  return (await readdir(layout.images)).filter((name) => !name.startsWith('.'));
+}
+
 /** @throws `missing_dependency` when the image is not built */
 export async function requireImage(layout: Layout, imageId: string): Promise<ImageFiles> {
   if (await findImage(layout, imageId)) return layout.image(imageId);
-  const built = (await readdir(layout.images)).filter((name) => !name.startsWith('.'));
+  const built = await imageIds(layout);
   throw new HostdError('missing_dependency', {
     message: `the guest image ${imageId} is not built (found: ${built.join(', ') || 'none'}): run \`node hostd/guest/image/build.ts\``,
     phase: 'storage.image',
@@ -33,7 +38,7 @@ export async function requireImage(layout: Layout, imageId: string): Promise<Ima
 
 /** The wanted image, or any that is built: enough to find out what this host can do. @throws `missing_dependency` when there is none */
 export async function anyImage(layout: Layout, wanted: string): Promise<ImageFiles> {
-  for (const imageId of [wanted, ...(await readdir(layout.images)).filter((name) => !name.startsWith('.'))]) {
+  for (const imageId of [wanted, ...(await imageIds(layout))]) {
     if (await findImage(layout, imageId)) return layout.image(imageId);
   }
   return requireImage(layout, wanted);
@@ -46,7 +51,7 @@ export async function pruneImages(layout: Layout, isKept: (imageId: string) => b
     (await realpath(layout.dataDir).then((dir) => path.join(dir, path.basename(layout.images))))
   )
     return;
-  for (const imageId of await readdir(layout.images)) {
-    if (!imageId.startsWith('.') && !isKept(imageId)) await discard(layout, layout.image(imageId).dir);
+  for (const imageId of await imageIds(layout)) {
+    if (!isKept(imageId)) await discard(layout, layout.image(imageId).dir);
   }
 }
