@@ -39,7 +39,7 @@ test('a task becomes a merged change, and the session slept on the way', async (
 
   await test.step('a comment on a line wakes it again, and the agent answers on the thread', async () => {
     await page.getByRole('tab', { name: 'Diff' }).click();
-    // The first line of costOf, whose other lines the agent had to change.
+    // The line that the agent added to costOf for the failed check.
     await page.getByRole('button', { name: 'Comment on line 12', exact: true }).focus();
     await page.keyboard.press('Enter');
     await page.getByRole('textbox', { name: 'Comment' }).fill('Please add a doc comment above this.');
