@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { type Api, signIn } from './demo/client.ts';
+import type { Api } from './demo/client.ts';
+import { isUp, REPOSITORY, signInToDemo, TASK } from './demo/installation.ts';
 import { isQemuRunning, listSnapshotsOf, observe, type Sighting, sameAgent } from './demo/observe.ts';
-import { loadSettings, ROOT, type Settings } from './settings.ts';
+import { until } from './demo/until.ts';
+import { hostdOf, loadSettings, ROOT } from './settings.ts';
 import { type StartOptions, startWarren } from './start.ts';
 
 /*
@@ -10,11 +12,6 @@ import { type StartOptions, startWarren } from './start.ts';
  * every claim from outside: QEMU in the host's process table, boot id and agent process inside the guest. Exit code 0
  * only when each step was seen.
  */
-export const TASK =
-  'The tests of this repository fail. Find out why, fix the code (not the tests), run the tests again, commit and push.';
-const REPOSITORY = 'sample';
-const POLL_MS = 1000;
-const STEP_DEADLINE_MS = 10 * 60_000;
 
 type Suspend = { ms: number; processGone: boolean };
 type WakeSeen = { cause: string; latencyMs: number; sameAgentProcess: boolean; sameBootId: boolean };
@@ -24,17 +21,6 @@ const startedAt = performance.now();
 function say(line: string): void {
   const at = ((performance.now() - startedAt) / 1000).toFixed(1).padStart(6);
   console.log(`${at} s  ${line}`);
-}
-
-/** Asks until `look` finds something. A session that failed ends the wait with its cause. */
-async function until<T>(what: string, look: () => Promise<T | null | undefined | false>): Promise<T> {
-  const deadline = performance.now() + STEP_DEADLINE_MS;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (performance.now() > deadline) throw new Error(`Gave up after ${STEP_DEADLINE_MS / 60_000} minutes waiting for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
 }
 
 class Journey {
@@ -204,28 +190,20 @@ async function acceleratorOf(hostd: { url: string; token: string }): Promise<'kv
   return ((await reply.json()) as { value: { accelerator: 'kvm' | 'tcg' } }).value.accelerator;
 }
 
-async function isUp(settings: Settings): Promise<boolean> {
-  return fetch(`${settings.url}/healthz`).then(
-    (reply) => reply.ok,
-    () => false,
-  );
-}
-
 /** Runs the demo, starting Warren first when it is not up. Returns the exit code. */
 export async function runDemo(options: StartOptions): Promise<number> {
   const settings = await loadSettings();
   const running = (await isUp(settings)) ? null : await startWarren(options);
-  const hostd = { url: `http://127.0.0.1:${settings.hostdPort}`, token: settings.secrets.hostd };
-  const { DEMO } = await import('../prisma/seed.ts');
+  const hostd = hostdOf(settings);
   let journey: Journey | null = null;
   try {
     const accelerator = await acceleratorOf(hostd);
     const { stdout } = await promisify(execFile)('git', ['rev-parse', 'HEAD'], { cwd: ROOT }).catch(() => ({
       stdout: 'unknown',
     }));
-    const api = await signIn(settings.url, DEMO.email, settings.secrets.demoPassword);
-    journey = new Journey(api, DEMO.orgSlug, hostd);
-    const { model } = await api.orgs.get.query({ org: DEMO.orgSlug });
+    const { api, org } = await signInToDemo(settings);
+    journey = new Journey(api, org, hostd);
+    const { model } = await api.orgs.get.query({ org });
     say(`accelerator ${accelerator}; model ${model.model}${model.scripted ? ' (a scripted demo model, not an AI)' : ''}`);
     const change = await drive(journey);
     const { sessionId, suspends, wakes, timings } = journey;

@@ -1,11 +1,11 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { expect, it, onTestFinished } from 'vitest';
 import { keepPostgres } from './keep-postgres.ts';
-import { homeOf } from './postgres.ts';
+import { homeOf, postmasterPid } from './postgres.ts';
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -45,8 +45,7 @@ it('starts PostgreSQL again when it is killed, with what was committed', async (
       if (what.includes('runs again')) resolve();
     });
   });
-  const [pid] = (await readFile(path.join(await homeOf(dataDir), 'postmaster.pid'), 'utf8')).split('\n');
-  process.kill(Number(pid), 'SIGKILL');
+  process.kill(await postmasterPid(dataDir), 'SIGKILL');
   await back;
   expect(await ask(postgres.superuserUrl, 'select answer from kept')).toEqual([{ answer: 42 }]);
 }, 60_000);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { runDemo } from './demo.ts';
 import { reportFailure } from './stage.ts';
 import { startWarren } from './start.ts';
+import { runTrouble } from './trouble.ts';
 
 const HELP = `npm start [-- options]
 
@@ -11,10 +12,11 @@ const HELP = `npm start [-- options]
   --help         this text
 
 npm run demo     the main job without a person, ending in one line of JSON
+npm run trouble  harms a running Warren part by part and looks what becomes of sessions (-- hostd qemu: only those)
 npm run doctor   what this computer can and cannot do for machines`;
 
 const args = process.argv.slice(2);
-const [command] = args.filter((arg) => !arg.startsWith('-'));
+const [command, ...rest] = args.filter((arg) => !arg.startsWith('-'));
 const options = {
   noInstall: args.includes('--no-install'),
   seed: !args.includes('--no-seed'),
@@ -25,6 +27,7 @@ try {
   if (args.includes('--help')) console.log(HELP);
   else if (command === undefined) await (await startWarren(options)).untilStopped;
   else if (command === 'demo') process.exitCode = await runDemo(options);
+  else if (command === 'trouble') process.exitCode = await runTrouble(rest);
   else if (command === 'doctor') {
     const { WARREN_DATA_DIR, HOSTD_DATA_DIR } = process.env;
     // The directory that `npm start` would give hostd, not hostd's own default.

@@ -37,10 +37,13 @@ async function idOf(flag: '-u' | '-g'): Promise<number> {
 
 type Postmaster = 'alive' | 'zombie' | 'none';
 
+async function readPid(data: string): Promise<number> {
+  return Number((await readFile(path.join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+}
+
 async function lookAtPostmaster(data: string): Promise<Postmaster> {
   try {
-    const [pid] = (await readFile(path.join(data, 'postmaster.pid'), 'utf8')).split('\n');
-    const status = await readFile(`/proc/${Number(pid)}/stat`, 'utf8');
+    const status = await readFile(`/proc/${await readPid(data)}/stat`, 'utf8');
     return status[status.lastIndexOf(')') + 2] === 'Z' ? 'zombie' : 'alive';
   } catch {
     return 'none';
@@ -111,6 +114,13 @@ async function resolveHome(dataDir: string): Promise<Home> {
 /** Where the server for `dataDir` really keeps its data: another user than root may not be able to enter `dataDir`. */
 export async function homeOf(dataDir: string): Promise<string> {
   return (await resolveHome(dataDir)).data;
+}
+
+/** The first process of the server for `dataDir`. @throws when it does not run */
+export async function postmasterPid(dataDir: string): Promise<number> {
+  const data = await homeOf(dataDir);
+  if ((await lookAtPostmaster(data)) !== 'alive') throw new Error(`PostgreSQL does not run in ${data}`);
+  return readPid(data);
 }
 
 /**

@@ -53,6 +53,13 @@ async function readRecord(file: string): Promise<Record_ | null> {
   );
 }
 
+/** Pid of a supervised part. @throws when it does not run: the pid in its record may be a stranger's by now */
+export async function partPid(runDir: string, name: string): Promise<number> {
+  const record = await readRecord(path.join(runDir, `${name}.json`));
+  if (record && (await isRunning(record))) return record.pid;
+  throw new Error(`${name} does not run`);
+}
+
 export class Supervisor {
   readonly #options: { runDir: string; logsDir: string; cwd: string; onExit: (name: string, how: string) => void };
   readonly #children = new Map<string, ChildProcess>();

@@ -78,6 +78,11 @@ export async function loadSettings(): Promise<Settings> {
   };
 }
 
+/** Where this installation's hostd answers, and what it wants to hear. */
+export function hostdOf({ hostdPort, secrets }: Settings): { url: string; token: string } {
+  return { url: `http://127.0.0.1:${hostdPort}`, token: secrets.hostd };
+}
+
 export function databasePasswords({ secrets }: Settings): DatabasePasswords {
   return { owner: secrets.databaseOwner, app: secrets.databaseApp, system: secrets.databaseSystem };
 }
@@ -92,6 +97,7 @@ export function databaseUrlsOf(settings: Settings): DatabaseUrls {
 export function processEnv(settings: Settings, npmRegistry: string): Record<string, string> {
   const { secrets } = settings;
   const urls = databaseUrlsOf(settings);
+  const hostd = hostdOf(settings);
   const made: Record<string, string> = {
     NODE_ENV: 'production',
     WARREN_DATA_DIR: settings.dataDir,
@@ -103,8 +109,8 @@ export function processEnv(settings: Settings, npmRegistry: string): Record<stri
     WARREN_GRANT_SECRET: secrets.grant,
     DATABASE_URL: urls.appUrl,
     DATABASE_SYSTEM_URL: urls.systemUrl,
-    HOSTD_URL: `http://127.0.0.1:${settings.hostdPort}`,
-    HOSTD_TOKEN: secrets.hostd,
+    HOSTD_URL: hostd.url,
+    HOSTD_TOKEN: hostd.token,
     HOSTD_PORT: String(settings.hostdPort),
     HOSTD_DATA_DIR: path.join(settings.dataDir, 'hostd'),
     HOSTD_NPM_UPSTREAM: npmRegistry,

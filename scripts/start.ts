@@ -9,7 +9,7 @@ import { type KeptPostgres, keepPostgres } from './keep-postgres.ts';
 
 import { type Part, Supervisor } from './processes.ts';
 import { endMachines, putSessionsToSleep, wakeInterrupted } from './rest.ts';
-import { databasePasswords, databaseUrlsOf, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
+import { databasePasswords, databaseUrlsOf, hostdOf, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
 import { hashSources } from './source-hash.ts';
 import { runLogged, type StageContext, StageError, stage } from './stage.ts';
 import { ensureSystemPackages } from './system-packages.ts';
@@ -132,7 +132,7 @@ async function prepareDatabase(settings: Settings, ctx: StageContext): Promise<{
 function partsOf(settings: Settings, env: Record<string, string>, demo: Record<string, string>): Part[] {
   const node = ['node', '--disable-warning=ExperimentalWarning'];
   return [
-    { name: 'hostd', argv: [...node, 'hostd/main.ts'], env, healthUrl: `http://127.0.0.1:${settings.hostdPort}/v1/host` },
+    { name: 'hostd', argv: [...node, 'hostd/main.ts'], env, healthUrl: `${hostdOf(settings).url}/v1/host` },
     {
       name: 'web',
       argv: [...node, 'server/index.ts'],
@@ -165,9 +165,8 @@ async function startParts(supervisor: Supervisor, parts: Part[], ctx: StageConte
 }
 
 async function describeHost(settings: Settings): Promise<{ accelerator: string; acceleratorReason: string }> {
-  const reply = await fetch(`http://127.0.0.1:${settings.hostdPort}/v1/host`, {
-    headers: { authorization: `Bearer ${settings.secrets.hostd}` },
-  });
+  const { url, token } = hostdOf(settings);
+  const reply = await fetch(`${url}/v1/host`, { headers: { authorization: `Bearer ${token}` } });
   const body = (await reply.json()) as { value: { accelerator: string; acceleratorReason: string } };
   return body.value;
 }
@@ -235,18 +234,17 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     });
     await stage('guest image', (ctx) => buildImage(settings, env, ctx));
     await stage('web app', (ctx) => buildWeb(settings, ctx));
-    const demoEnv: Record<string, string> = options.seed
-      ? { WARREN_DEMO_EMAIL: (await import('../prisma/seed.ts')).DEMO.email }
-      : {};
-    await stage('hostd, web and worker', (ctx) => startParts(supervisor, partsOf(settings, env, demoEnv), ctx));
+    const seed = options.seed ? await import('../prisma/seed.ts') : null;
+    await stage('hostd, web and worker', (ctx) =>
+      startParts(supervisor, partsOf(settings, env, seed ? { WARREN_DEMO_EMAIL: seed.DEMO.email } : {}), ctx),
+    );
     partsStarted = true;
     const woken = await wakeInterrupted(env.DATABASE_URL as string, settings.runDir);
     if (woken > 0) console.log(`  ✓ waking ${woken} ${woken === 1 ? 'session' : 'sessions'} that the last stop interrupted`);
     let demo: Running['demo'] = null;
-    if (options.seed) {
+    if (seed) {
       await stage('demo organization', async () => {
-        const { seedDemo } = await import('../prisma/seed.ts');
-        demo = await seedDemo({
+        demo = await seed.seedDemo({
           databaseUrl: env.DATABASE_URL as string,
           forgeDir: env.FORGE_DIR as string,
           password: settings.secrets.demoPassword,

@@ -1,19 +1,20 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Api, signIn } from './demo/client.ts';
+import type { Api } from './demo/client.ts';
+import { isUp, REPOSITORY, signInToDemo, TASK } from './demo/installation.ts';
 import { execInGuest, observe, type Sighting, sameAgent } from './demo/observe.ts';
-import { TASK } from './demo.ts';
-import { homeOf } from './postgres.ts';
-import { loadSettings, type Settings } from './settings.ts';
+import { until } from './demo/until.ts';
+import { postmasterPid } from './postgres.ts';
+import { partPid } from './processes.ts';
+import { hostdOf, loadSettings, type Settings } from './settings.ts';
+import { StageError } from './stage.ts';
 
 /*
  * `npm run trouble`: against a running demo installation, harms one part after another in the middle of an agent's turn, and looks
  * from outside at what becomes of the session. The last line is JSON; exit code 0 only when each case ended as it must.
  * Names of cases as arguments run only those.
  */
-const REPOSITORY = 'sample';
-const POLL_MS = 500;
-const DEADLINE_MS = 8 * 60_000;
+const PATIENCE = { everyMs: 500, deadlineMs: 8 * 60_000, forgiving: true };
+const PARTS = ['worker', 'hostd', 'web'] as const;
 
 type View = Awaited<ReturnType<Api['sessions']['get']['query']>>;
 type Place = { settings: Settings; hostd: { url: string; token: string }; before: Sighting };
@@ -24,14 +25,7 @@ type Case = {
   outcome: 'kept' | 'said';
 };
 
-async function partPid(settings: Settings, name: string): Promise<number> {
-  return (JSON.parse(await readFile(path.join(settings.runDir, `${name}.json`), 'utf8')) as { pid: number }).pid;
-}
-
-async function postgresPid(settings: Settings): Promise<number> {
-  const home = await homeOf(path.join(settings.dataDir, 'postgres'));
-  return Number((await readFile(path.join(home, 'postmaster.pid'), 'utf8')).split('\n')[0]);
-}
+const postgresPid = ({ dataDir }: Settings) => postmasterPid(path.join(dataDir, 'postgres'));
 
 function kill(...pids: number[]): string {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
@@ -39,20 +33,20 @@ function kill(...pids: number[]): string {
 }
 
 const CASES: Record<string, Case> = {
-  worker: { harm: async ({ settings }) => kill(await partPid(settings, 'worker')), outcome: 'kept' },
-  hostd: { harm: async ({ settings }) => kill(await partPid(settings, 'hostd')), outcome: 'kept' },
-  web: { harm: async ({ settings }) => kill(await partPid(settings, 'web')), outcome: 'kept' },
+  worker: { harm: async ({ settings }) => kill(await partPid(settings.runDir, 'worker')), outcome: 'kept' },
+  hostd: { harm: async ({ settings }) => kill(await partPid(settings.runDir, 'hostd')), outcome: 'kept' },
+  web: { harm: async ({ settings }) => kill(await partPid(settings.runDir, 'web')), outcome: 'kept' },
   postgres: { harm: async ({ settings }) => kill(await postgresPid(settings)), outcome: 'kept' },
   everything: {
     harm: async ({ settings }) => {
-      const parts = await Promise.all(['worker', 'hostd', 'web'].map((name) => partPid(settings, name)));
+      const parts = await Promise.all(PARTS.map((name) => partPid(settings.runDir, name)));
       return kill(...parts, await postgresPid(settings));
     },
     outcome: 'kept',
   },
   qemu: { harm: async ({ before }) => kill(before.qemu.pid), outcome: 'said' },
   agent: {
-    // Noticed after WARREN_AGENT_SILENCE_MS, ten minutes unless the installation was started with less.
+    // Noticed after WARREN_AGENT_SILENCE_MS: an installation with the default of ten minutes outlasts this program's patience.
     harm: async ({ hostd, before }) => {
       await execInGuest(hostd, before.machineId, `kill -STOP ${before.agent.pid} $(pgrep -P ${before.agent.pid})`);
       return `stopped the agent, process ${before.agent.pid} in the machine`;
@@ -61,39 +55,25 @@ const CASES: Record<string, Case> = {
   },
 };
 
-/** Polls until `look` finds something; while a part is down, looking may fail. */
-async function until<T>(what: string, look: () => Promise<T | null | undefined | false>): Promise<T> {
-  const deadline = performance.now() + DEADLINE_MS;
-  let last = '';
-  while (performance.now() < deadline) {
-    try {
-      const found = await look();
-      if (found) return found;
-    } catch (cause) {
-      last = cause instanceof Error ? cause.message : String(cause);
-    }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  throw new Error(`no ${what} within ${DEADLINE_MS / 60_000} minutes${last ? `; last trouble: ${last}` : ''}`);
-}
+const eventually = <T>(what: string, look: () => Promise<T | null | undefined | false>) => until(what, look, PATIENCE);
 
-async function runCase(name: string, rule: Case, api: Api, org: string, settings: Settings): Promise<Record<string, unknown>> {
-  const hostd = { url: `http://127.0.0.1:${settings.hostdPort}`, token: settings.secrets.hostd };
+async function runCase(name: string, rule: Case, api: Api, org: string, settings: Settings) {
+  const hostd = hostdOf(settings);
   const { sessionId } = await api.sessions.create.mutate({ org, repo: REPOSITORY, prompt: TASK });
   const get = (): Promise<View> => api.sessions.get.query({ org, sessionId });
   const rows = async () => (await api.sessions.events.query({ org, sessionId, afterRev: 0 })).rows;
-  const awake = await until('machine', async () => {
+  const awake = await eventually('machine', async () => {
     const { session } = await get();
     return session.state === 'running' && session.machineId;
   });
-  await until('tool call', async () => (await rows()).some((row) => row.event.kind === 'tool_call'));
+  await eventually('tool call', async () => (await rows()).some((row) => row.event.kind === 'tool_call'));
   const before = await observe(hostd, awake);
   const rowsBefore = await rows();
   const done = await rule.harm({ settings, hostd, before });
   const harmedAt = performance.now();
   console.log(`  ${name}: ${done} in the turn of ${sessionId}`);
 
-  const rested = await until('rest', async () => {
+  const rested = await eventually('rest', async () => {
     const view = await get();
     return ['suspended', 'failed'].includes(view.session.state) && view;
   });
@@ -105,13 +85,13 @@ async function runCase(name: string, rule: Case, api: Api, org: string, settings
     .slice(rowsBefore.length)
     .flatMap((row) => (row.event.kind === 'error' ? [`${row.event.title}: ${row.event.detail}`] : []));
   await api.sessions.send.mutate({ org, sessionId, text: TASK });
-  const again = await until('machine after the harm', async () => {
+  const again = await eventually('machine after the harm', async () => {
     const { session } = await get();
     return session.state === 'running' && session.machineId;
   });
-  const after = await until('an agent in the machine', () => observe(hostd, again));
+  const after = await eventually('an agent in the machine', () => observe(hostd, again));
   const sameMachine = after.bootId === before.bootId && sameAgent(after, before);
-  const next = await until('the end of a further turn', async () => {
+  const next = await eventually('the end of a further turn', async () => {
     return (await rows()).find((row) => row.seq > (rowsAfter.at(-1)?.seq ?? 0) && row.event.kind === 'turn_ended');
   });
   const worksAgain = next.event.kind === 'turn_ended' && next.event.stopReason !== 'failed';
@@ -131,21 +111,32 @@ async function runCase(name: string, rule: Case, api: Api, org: string, settings
   };
 }
 
-const settings = await loadSettings();
-const { DEMO } = await import('../prisma/seed.ts');
-const api = await signIn(settings.url, DEMO.email, settings.secrets.demoPassword);
-const asked = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
-const results: Record<string, unknown>[] = [];
-for (const [name, rule] of Object.entries(CASES)) {
-  if (asked.length > 0 && !asked.includes(name)) continue;
-  const result = await runCase(name, rule, api, DEMO.orgSlug, settings).catch((cause: Error) => ({
-    name,
-    ok: false,
-    error: cause.message,
-  }));
-  console.log(`  ${name}: ${JSON.stringify(result)}`);
-  results.push(result);
+/**
+ * @param asked names of cases; none for all
+ * @returns the exit code
+ * @throws when a name is not one, or no installation runs here
+ */
+export async function runTrouble(asked: string[]): Promise<number> {
+  const unknown = asked.filter((name) => !(name in CASES));
+  if (unknown.length > 0) {
+    throw new StageError(`There is no case ${unknown.join(', ')}.`, { nextStep: `choose of ${Object.keys(CASES).join(', ')}` });
+  }
+  const settings = await loadSettings();
+  if (!(await isUp(settings))) {
+    throw new StageError(`Nothing answers at ${settings.url}.`, { nextStep: 'run npm start in another terminal first' });
+  }
+  const { api, org } = await signInToDemo(settings);
+  const lost: string[] = [];
+  const names = asked.length > 0 ? asked : Object.keys(CASES);
+  for (const name of names) {
+    const result = await runCase(name, CASES[name] as Case, api, org, settings).catch((cause: Error) => ({
+      name,
+      ok: false,
+      error: cause.message,
+    }));
+    console.log(`  ${name}: ${JSON.stringify(result)}`);
+    if (!result.ok) lost.push(name);
+  }
+  console.log(JSON.stringify({ tried: names.length, recovered: names.length - lost.length, lost }));
+  return lost.length === 0 ? 0 : 1;
 }
-const lost = results.filter((result) => result.ok !== true).map((result) => result.name);
-console.log(JSON.stringify({ tried: results.length, recovered: results.length - lost.length, lost }));
-process.exitCode = results.length > 0 && lost.length === 0 ? 0 : 1;
