@@ -207,9 +207,10 @@ describe('a worker killed in the middle of a turn', () => {
     await until(async () => expect((await events(session)).some(({ kind }) => kind === 'agent_text')).toBe(true));
     const two = drive(aWorker(), session);
     await until(() => expect(rig.fake.calls.filter((call) => call === 'exec').length).toBeGreaterThan(5));
+    // Before the turn ends: a driver that is idle already looks at the policy again only when it next looks at all.
+    await setPolicy({ idleSuspendMs: 1000 });
     speak();
     await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
-    await setPolicy({ idleSuspendMs: 1000 });
     await Promise.race([one, two]);
     expect((await events(session)).filter(({ kind }) => kind === 'agent_text')).toEqual([
       { kind: 'agent_text', text: 'ab', thought: false },
