@@ -45,6 +45,7 @@ function fakeMachines(): MachinesPort & { calls: unknown[][]; fail: HostdError |
     remove: record('remove', undefined),
     suspend: record('suspend', {} as never),
     setEgress: record('setEgress', undefined),
+    cpuMs: record('cpuMs', 120),
     console: record('console', 'boot\n'),
     snapshots: record('snapshots', []),
     removeSnapshot: record('removeSnapshot', undefined),
@@ -196,7 +197,8 @@ describe.skipIf(!hasSshd)(
         stdin: 'in',
       });
       expect(json()).toMatchObject({ ok: true, value: { exitCode: 3, stdout: 'in', timedOut: false } });
-      expect((await call('GET', machineUrl('activity'))).json().value).toEqual({ terminals: [], execs: 0, connections: 0 });
+      const nothing = { terminals: [], execs: 0, connections: 0, egressBytes: 0 };
+      expect((await call('GET', machineUrl('activity'))).json().value).toEqual({ ...nothing, cpuMs: 120 });
     });
 
     it('writes, lists and reads files', async () => {

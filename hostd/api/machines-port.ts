@@ -18,6 +18,8 @@ export interface MachinesPort {
   suspend(machineId: string, input: SuspendMachine): Promise<SuspendResult>;
   /** Stores the policy, then calls `egressChanged` of the guest side. */
   setEgress(machineId: string, policy: EgressPolicy): Promise<void>;
+  /** CPU time its process has used; 0 once it is gone. */
+  cpuMs(machineId: string): Promise<number>;
   /** The last CONSOLE_BYTES_MAX bytes. */
   console(machineId: string): Promise<string>;
   snapshots(): Promise<SnapshotView[]>;

@@ -137,7 +137,11 @@ export const ROUTES: readonly Route[] = [
       return EMPTY;
     }),
   },
-  { method: 'GET', path: '/v1/machines/:id/activity', handle: withMachine(async ({ guests, id }) => guests.activity(id)) },
+  {
+    method: 'GET',
+    path: '/v1/machines/:id/activity',
+    handle: withMachine(async ({ guests, machines, id }) => ({ ...guests.activity(id), cpuMs: await machines.cpuMs(id) })),
+  },
   {
     method: 'GET',
     path: '/v1/machines/:id/console',

@@ -217,6 +217,10 @@ export const activitySchema = z.object({
   execs: z.number().int(),
   /** Egress connections open now. */
   connections: z.number().int(),
+  /** Bytes through the egress proxy since hostd took the machine up; only the difference of two looks means anything. */
+  egressBytes: z.number().int(),
+  /** CPU time the machine's process has used since it was started, seen from the host: a guest cannot hide its work. */
+  cpuMs: z.number().int(),
 });
 export type Activity = z.infer<typeof activitySchema>;
 

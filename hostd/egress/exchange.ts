@@ -1,24 +1,35 @@
+import { ByteCounter } from './byte-counter.ts';
 import type { EgressLog } from './log.ts';
+
+type About = { method: string; host: string; port: number; path: string | null };
+type Listeners = { moved: (bytes: number) => void; ended: () => void };
 
 /** One request or tunnel from its first line to its end, for the log and the activity count. Written exactly once. */
 export class Exchange {
-  bytesUp = 0;
-  bytesDown = 0;
   readonly #log: EgressLog;
-  readonly #about: { method: string; host: string; port: number; path: string | null };
-  readonly #onEnd: () => void;
+  readonly #about: About;
+  readonly #listeners: Listeners;
+  readonly #counters: Record<'up' | 'down', ByteCounter | null> = { up: null, down: null };
   #open = true;
 
-  constructor(log: EgressLog, about: { method: string; host: string; port: number; path: string | null }, onEnd: () => void) {
+  constructor(log: EgressLog, about: About, listeners: Listeners) {
     this.#log = log;
     this.#about = about;
-    this.#onEnd = onEnd;
+    this.#listeners = listeners;
+  }
+
+  /** The bytes of one direction go through this, and are told of as they pass. */
+  counter(direction: 'up' | 'down', max = Number.POSITIVE_INFINITY): ByteCounter {
+    const made = new ByteCounter(max, this.#listeners.moved);
+    this.#counters[direction] = made;
+    return made;
   }
 
   end(decision: 'allow' | 'deny', reason: string, status: number | null): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#log.add({ ...this.#about, decision, reason, status, bytesUp: this.bytesUp, bytesDown: this.bytesDown });
-    this.#onEnd();
+    const { up, down } = this.#counters;
+    this.#log.add({ ...this.#about, decision, reason, status, bytesUp: up?.bytes ?? 0, bytesDown: down?.bytes ?? 0 });
+    this.#listeners.ended();
   }
 }

@@ -2,7 +2,7 @@ import http, { type ClientRequest, type IncomingMessage, type RequestOptions, ty
 import https from 'node:https';
 import { pipeline } from 'node:stream';
 import { messageOf } from '../errors.ts';
-import { ByteCounter, TooLargeError } from './byte-counter.ts';
+import { TooLargeError } from './byte-counter.ts';
 import { refusal } from './denial.ts';
 import type { Exchange } from './exchange.ts';
 import { endToEndHeaders } from './headers.ts';
@@ -26,21 +26,16 @@ export type Upstream = {
  * event stream is not held back. Never rejects; every end is written to the exchange.
  */
 export function forward(req: IncomingMessage, res: ServerResponse, upstream: Upstream, exchange: Exchange): void {
-  const up = new ByteCounter(REQUEST_BYTES_MAX);
-  const down = new ByteCounter(Number.POSITIVE_INFINITY);
+  const up = exchange.counter('up', REQUEST_BYTES_MAX);
+  const down = exchange.counter('down');
 
-  const finish = (decision: 'allow' | 'deny', reason: string, status: number | null) => {
-    exchange.bytesUp = up.bytes;
-    exchange.bytesDown = down.bytes;
-    exchange.end(decision, reason, status);
-  };
   const fail = (error: unknown) => {
     const reason = error instanceof TooLargeError ? 'too_large' : 'upstream_error';
     const { status, body } = refusal(reason, upstream.host, upstream.port, messageOf(error));
     // Half a response must not look like a whole one.
     if (res.headersSent) res.destroy();
     else res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(body);
-    finish(reason === 'too_large' ? 'deny' : 'allow', reason, status);
+    exchange.end(reason === 'too_large' ? 'deny' : 'allow', reason, status);
   };
 
   if (Number(req.headers['content-length'] ?? 0) > REQUEST_BYTES_MAX) {
@@ -72,12 +67,12 @@ export function forward(req: IncomingMessage, res: ServerResponse, upstream: Ups
     res.flushHeaders();
     pipeline(incoming, down, res, (error) => {
       if (error && !res.writableFinished) res.destroy();
-      finish('allow', upstream.reason, incoming.statusCode ?? null);
+      exchange.end('allow', upstream.reason, incoming.statusCode ?? null);
     });
   });
   res.on('close', () => {
     outgoing.destroy();
-    finish('allow', upstream.reason, res.headersSent ? res.statusCode : null);
+    exchange.end('allow', upstream.reason, res.headersSent ? res.statusCode : null);
   });
   pipeline(req, up, outgoing, (error) => {
     if (error instanceof TooLargeError) fail(error);

@@ -81,6 +81,15 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     });
   const allow = (host: string, port: number) => proxy.setPolicy({ services: [], allow: [{ host, ports: [port] }] });
 
+  it('counts what passes in both directions', async () => {
+    const port = await listen((req, res) => {
+      req.resume().once('end', () => res.end('d'.repeat(5000)));
+    });
+    allow('public.test', port);
+    await send({ path: `http://public.test:${port}/`, method: 'POST' }, 'u'.repeat(3000));
+    expect(proxy.bytesMoved).toBe(8000);
+  });
+
   describe('services', () => {
     it('replaces what the guest claims to be, and strips what is for the proxy alone', async () => {
       let seen: IncomingMessage | undefined;

@@ -29,6 +29,7 @@ export class EgressProxy {
   readonly #tunnels = new WeakMap<Duplex, string>();
   #policy: CompiledPolicy = DENY_ALL;
   #exchanges = 0;
+  #bytesMoved = 0;
 
   constructor(options: EgressProxyOptions) {
     this.#options = options;
@@ -61,6 +62,11 @@ export class EgressProxy {
     return this.#exchanges;
   }
 
+  /** Bytes of bodies and tunnels in both directions since the machine was attached: two looks tell a download from a kept connection. */
+  get bytesMoved(): number {
+    return this.#bytesMoved;
+  }
+
   log(after: number): EgressLogEntry[] {
     return this.#log.after(after);
   }
@@ -73,8 +79,13 @@ export class EgressProxy {
 
   #begin(about: { method: string; host: string; port: number; path: string | null }): Exchange {
     this.#exchanges += 1;
-    return new Exchange(this.#log, about, () => {
-      this.#exchanges -= 1;
+    return new Exchange(this.#log, about, {
+      moved: (bytes) => {
+        this.#bytesMoved += bytes;
+      },
+      ended: () => {
+        this.#exchanges -= 1;
+      },
     });
   }
 

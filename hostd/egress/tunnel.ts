@@ -1,14 +1,13 @@
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
-import { ByteCounter } from './byte-counter.ts';
 import type { Exchange } from './exchange.ts';
 
 export const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n';
 
 /** Joins a CONNECT to its upstream until both sides have ended; an error on one side ends both. Never rejects. */
 export function tunnel(socket: Duplex, head: Buffer, upstream: Socket, exchange: Exchange): void {
-  const up = new ByteCounter(Number.POSITIVE_INFINITY);
-  const down = new ByteCounter(Number.POSITIVE_INFINITY);
+  const up = exchange.counter('up');
+  const down = exchange.counter('down');
   let open = 2;
   const ended = (error?: Error | null) => {
     open -= 1;
@@ -17,8 +16,6 @@ export function tunnel(socket: Duplex, head: Buffer, upstream: Socket, exchange:
       upstream.destroy();
     }
     if (open > 0) return;
-    exchange.bytesUp = up.bytes;
-    exchange.bytesDown = down.bytes;
     exchange.end('allow', 'rule', 200);
   };
   socket.write(ESTABLISHED);

@@ -130,10 +130,11 @@ export class Guests implements GuestSide {
     };
   }
 
-  activity(machineId: string): Activity {
+  /** What hostd itself sees of the machine's work; its CPU time is the lifecycle's to say. */
+  activity(machineId: string): Omit<Activity, 'cpuMs'> {
     const { terminals, execs, proxy } = this.#get(machineId);
     const open = [...terminals].map(({ name, lastInputAt }) => ({ name, lastInputAt: lastInputAt.toISOString() }));
-    return { terminals: open, execs, connections: proxy.connections };
+    return { terminals: open, execs, connections: proxy.connections, egressBytes: proxy.bytesMoved };
   }
 
   egressLog(machineId: string, after: number): EgressLogEntry[] {

@@ -89,6 +89,12 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
       expect(bootId.trim()).toMatch(/^[0-9a-f-]{36}$/);
     });
 
+    it('tells the CPU time of a machine, and none of one that is not there', async () => {
+      const { driver } = subject;
+      expect(await driver.cpuMs(vm.process)).toBeGreaterThan(0);
+      expect(await driver.cpuMs({ ...vm.process, startTimeTicks: '1' })).toBe(0);
+    });
+
     it('runs programs in the guest', async () => {
       expect(await vm.agent.exec(['tee', MARK], { stdin: 'remember me' })).toMatchObject({ exitCode: 0 });
       expect(await vm.agent.exec(['cat', MARK])).toMatchObject({ exitCode: 0, stdout: 'remember me' });

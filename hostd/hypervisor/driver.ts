@@ -77,6 +77,8 @@ export interface Driver {
   /** @returns null when that process is gone. @throws `internal` when it lives and does not answer */
   adopt(ref: VmRef): Promise<Vm | null>;
   isAlive(process: ProcessRef): Promise<boolean>;
+  /** CPU time of all its threads, user and system, in milliseconds; 0 once it is gone. */
+  cpuMs(process: ProcessRef): Promise<number>;
   /** Ends a process that was started for this machine by a hostd that died before it wrote down its pid. */
   killUnrecorded(socketDir: string): Promise<void>;
 }

@@ -147,6 +147,11 @@ export class Machines implements MachinesPort {
     });
   }
 
+  async cpuMs(machineId: string): Promise<number> {
+    const { process } = await this.#require(machineId);
+    return process ? this.#ctx.driver.cpuMs(process) : 0;
+  }
+
   async console(machineId: string): Promise<string> {
     await this.#require(machineId);
     const files = this.#ctx.layout.machine(machineId);

@@ -39,6 +39,8 @@ export const orgPolicySchema = z.object({
   maxConcurrentSessions: z.number().int().min(1).max(1000).default(4),
   /** From the last thing that happened to the machine being put to sleep. */
   idleSuspendMs: z.number().int().min(1000).max(86_400_000).default(5000),
+  /** How long processes and downloads that nobody waits for may keep a machine awake after the last thing that happened. */
+  backgroundWorkMaxMs: z.number().int().min(0).max(86_400_000).default(3_600_000),
   promptBytesMax: z.number().int().min(1000).max(MEGABYTE).default(100_000),
   /** Refuse to merge a change whose checks have not all passed; otherwise the person is only told. */
   requirePassingChecks: z.boolean().default(false),

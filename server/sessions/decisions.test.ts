@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { decideFailure, decideIdle, decideOverdue, decideWake, type IdleFacts, TERMINAL_IDLE_MS } from './decisions.ts';
+import {
+  BUSY_CPU_SHARE,
+  BUSY_EGRESS_BYTES_PER_SECOND,
+  decideFailure,
+  decideIdle,
+  decideOverdue,
+  decideWake,
+  type IdleFacts,
+  TERMINAL_IDLE_MS,
+} from './decisions.ts';
 import { PASSING_STATES, SESSION_RULES, SESSION_STATES, type SessionState } from './states.ts';
 
 const NOW = new Date('2026-01-02T03:04:05Z');
@@ -33,8 +42,15 @@ describe('decideWake', () => {
 });
 
 describe('decideIdle', () => {
-  const policy = { idleSuspendMs: 5000 };
-  const idle: IdleFacts = { queuedMessages: 0, turnActive: false, activeAt: ago(5000), terminalsLastInputAt: [], execs: 0 };
+  const policy = { idleSuspendMs: 5000, backgroundWorkMaxMs: 60_000 };
+  const idle: IdleFacts = {
+    queuedMessages: 0,
+    turnActive: false,
+    activeAt: ago(5000),
+    terminalsLastInputAt: [],
+    execs: 0,
+    background: { cpuShare: 0.05, egressBytesPerSecond: 100 },
+  };
   const decide = (set: Partial<IdleFacts>) => decideIdle({ ...idle, ...set }, policy, NOW);
 
   it('suspends when nothing has happened for as long as the policy says', () => {
@@ -53,6 +69,20 @@ describe('decideIdle', () => {
     });
     expect(decide({ terminalsLastInputAt: [ago(TERMINAL_IDLE_MS)] })).toMatchObject({ kind: 'suspend' });
     expect(decide({ execs: 1 })).toMatchObject({ reason: 'exec' });
+  });
+
+  const busy = [
+    { reason: 'cpu', background: { cpuShare: BUSY_CPU_SHARE, egressBytesPerSecond: 0 } },
+    { reason: 'download', background: { cpuShare: 0, egressBytesPerSecond: BUSY_EGRESS_BYTES_PER_SECOND } },
+  ];
+  it.each(busy)('stays while what was left behind goes on by itself: $reason', ({ reason, background }) => {
+    expect(decide({ background })).toMatchObject({ kind: 'stay', reason });
+    expect(decide({ background, activeAt: ago(59_999) })).toEqual({ kind: 'stay', reason, checkAgainInMs: 1 });
+    expect(decide({ background, activeAt: ago(60_000) })).toEqual({ kind: 'suspend', reason: 'background_work_too_long' });
+  });
+
+  it('looks twice before it believes in silence', () => {
+    expect(decide({ background: null })).toMatchObject({ kind: 'stay', reason: 'first_look' });
   });
 });
 

@@ -50,20 +50,42 @@ export type IdleFacts = {
   terminalsLastInputAt: Date[];
   /** Exec calls in flight, such as a file being written by a person. */
   execs: number;
+  /** What the machine did between the last two looks; null when there was only one. */
+  background: { cpuShare: number; egressBytesPerSecond: number } | null;
 };
+
+/**
+ * Of one core. Seen from the host, so it holds for whatever the agent left running. A woken guest that only waits uses 0.01 to
+ * 0.05 under emulation, a build or a test run nearly 1.
+ */
+export const BUSY_CPU_SHARE = 0.2;
+/** A download moves more; a kept connection's keep-alives move less. */
+export const BUSY_EGRESS_BYTES_PER_SECOND = 1024;
 
 /** A terminal that nobody typed into for this long does not keep a machine awake. */
 export const TERMINAL_IDLE_MS = 60_000;
 
 export type IdleDecision =
   | { kind: 'deliver' }
-  | { kind: 'stay'; reason: 'turn_active' | 'terminal' | 'exec' | 'recent_activity'; checkAgainInMs: number }
-  | { kind: 'suspend'; reason: 'idle' };
+  | {
+      kind: 'stay';
+      reason: 'turn_active' | 'terminal' | 'exec' | 'recent_activity' | 'first_look' | 'cpu' | 'download';
+      checkAgainInMs: number;
+    }
+  | { kind: 'suspend'; reason: 'idle' | 'background_work_too_long' };
 
 const BUSY_CHECK_MS = 2000;
+const FIRST_LOOK_MS = 1000;
 
-/** A running session: give the agent its next message, wait, or put the machine to sleep? */
-export function decideIdle(facts: IdleFacts, policy: { idleSuspendMs: number }, now: Date): IdleDecision {
+/**
+ * A running session: give the agent its next message, wait, or put the machine to sleep? Silence alone is not idleness: what
+ * still computes or downloads keeps the machine awake, for as long as the policy lets work go on that nobody waits for.
+ */
+export function decideIdle(
+  facts: IdleFacts,
+  policy: { idleSuspendMs: number; backgroundWorkMaxMs: number },
+  now: Date,
+): IdleDecision {
   if (facts.turnActive) return { kind: 'stay', reason: 'turn_active', checkAgainInMs: BUSY_CHECK_MS };
   if (facts.queuedMessages > 0) return { kind: 'deliver' };
   if (facts.execs > 0) return { kind: 'stay', reason: 'exec', checkAgainInMs: BUSY_CHECK_MS };
@@ -72,7 +94,17 @@ export function decideIdle(facts: IdleFacts, policy: { idleSuspendMs: number }, 
   if (terminalMs > 0) return { kind: 'stay', reason: 'terminal', checkAgainInMs: Math.min(terminalMs, BUSY_CHECK_MS) };
   const quietMs = facts.activeAt.getTime() + policy.idleSuspendMs - now.getTime();
   if (quietMs > 0) return { kind: 'stay', reason: 'recent_activity', checkAgainInMs: quietMs };
-  return { kind: 'suspend', reason: 'idle' };
+  if (facts.background === null) return { kind: 'stay', reason: 'first_look', checkAgainInMs: FIRST_LOOK_MS };
+  const work = workOf(facts.background);
+  if (work === null) return { kind: 'suspend', reason: 'idle' };
+  const overMs = now.getTime() - facts.activeAt.getTime() - policy.backgroundWorkMaxMs;
+  if (overMs >= 0) return { kind: 'suspend', reason: 'background_work_too_long' };
+  return { kind: 'stay', reason: work, checkAgainInMs: Math.min(-overMs, BUSY_CHECK_MS) };
+}
+
+function workOf({ cpuShare, egressBytesPerSecond }: NonNullable<IdleFacts['background']>): 'cpu' | 'download' | null {
+  if (egressBytesPerSecond >= BUSY_EGRESS_BYTES_PER_SECOND) return 'download';
+  return cpuShare >= BUSY_CPU_SHARE ? 'cpu' : null;
 }
 
 export type FailureDecision = { kind: 'retry'; delayMs: number } | { kind: 'settle'; to: SessionState };

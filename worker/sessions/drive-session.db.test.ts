@@ -89,6 +89,20 @@ describe('driving a session', () => {
     expect((await events(session)).map(({ kind }) => kind)).toEqual(expect.arrayContaining(['suspended', 'woke']));
   });
 
+  it('stays awake for what the agent left running, says so once, and sleeps when it ends', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    rig.fake.onCreate = ({ activity }) => Object.defineProperty(activity, 'cpuMs', { get: () => Math.round(performance.now()) });
+    const { session, driving } = await aRunningSession();
+    const told = async () => (await events(session)).filter(({ label }) => label === 'Stays awake');
+    await until(async () => expect(await told()).toMatchObject([{ detail: expect.stringContaining('100 % of a core') }]));
+    expect((await read(session)).state).toBe('running');
+
+    rig.fake.machine((await read(session)).machineId!).activity = { cpuMs: 1e9, egressBytes: 0 };
+    await driving;
+    expect((await read(session)).state).toBe('suspended');
+    expect(await told()).toHaveLength(1);
+  });
+
   it('keeps one snapshot of a session, and never the one in use', async () => {
     await setPolicy({ idleSuspendMs: 1000 });
     const { worker, session, driving } = await aRunningSession();

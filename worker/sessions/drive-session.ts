@@ -47,6 +47,8 @@ export async function driveSession(deps: WorkerDeps, ref: SessionRef): Promise<v
     log: deps.log.child({ orgId: ref.orgId, sessionId: ref.sessionId }),
     signal: deps.signals.subscribe(ref.sessionId),
     agentSeenOn: null,
+    lastLook: null,
+    stayToldFor: null,
   };
   setMaxListeners(0, deps.shutdown);
   try {

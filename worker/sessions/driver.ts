@@ -8,6 +8,7 @@ import { type TransitionInput, transition } from '../../server/sessions/transiti
 import type { WorkerDeps } from '../deps.ts';
 import type { Guest } from '../guest/run-script.ts';
 import type { Subscription } from '../runtime/session-signals.ts';
+import type { Look } from './background-work.ts';
 
 /** One run of the job that drives one session. Everything it knows is in the database; this is how it gets there. */
 export type Driver = {
@@ -17,6 +18,10 @@ export type Driver = {
   signal: Subscription;
   /** The machine in which this run has seen the right agent process, so that it need not look again before each prompt. */
   agentSeenOn: string | null;
+  /** The last look at what the machine does by itself: work shows in the difference of two. */
+  lastLook: Look | null;
+  /** The session's last activity when its page was told what keeps it awake: told once for each time it falls silent. */
+  stayToldFor: number | null;
 };
 
 /** Another driver moved this session on: this one has nothing more to say. */

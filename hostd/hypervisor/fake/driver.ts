@@ -17,6 +17,7 @@ class FakeProcess {
   state: RunState;
   guest: Guest;
   console = '';
+  cpuMs = 0;
   #settle: (exit: Exit) => void = () => {};
   readonly exited = new Promise<Exit>((resolve) => {
     this.#settle = resolve;
@@ -86,6 +87,10 @@ export class FakeDriver implements Driver {
     return this.#host.find(process) !== null;
   }
 
+  async cpuMs(process: ProcessRef): Promise<number> {
+    return this.#host.find(process)?.cpuMs ?? 0;
+  }
+
   async killUnrecorded(socketDir: string): Promise<void> {
     for (const found of this.#host.processes.values()) if (found.socketDir === socketDir) found.end('killed');
   }
@@ -121,6 +126,7 @@ class FakeVm implements Vm {
   async run(): Promise<void> {
     if (this.#of.state === 'empty') throw new HostdError('conflict', { message: 'no state yet', phase: 'fake.run' });
     this.#of.state = 'running';
+    this.#of.cpuMs += 10;
   }
 
   async save(path: string): Promise<{ sha256: string; bytes: number }> {

@@ -6,7 +6,7 @@ import { type SocketFiles, socketFiles } from '../../storage/layout.ts';
 import type { Driver, Platform, ProcessRef, Vm, VmRef, VmSpec } from '../driver.ts';
 import { qemuArgs } from './args.ts';
 import { QEMU } from './platform.ts';
-import { endProcess, findByArgument, isAlive, spawnDetached, startError } from './process.ts';
+import { cpuMsOf, endProcess, findByArgument, isAlive, spawnDetached, startError } from './process.ts';
 import { QmpClient } from './qmp.ts';
 import { connectVm } from './vm.ts';
 
@@ -59,6 +59,10 @@ export class QemuDriver implements Driver {
 
   isAlive(process: ProcessRef): Promise<boolean> {
     return isAlive(process);
+  }
+
+  cpuMs(process: ProcessRef): Promise<number> {
+    return cpuMsOf(process);
   }
 
   async killUnrecorded(socketDir: string): Promise<void> {

@@ -15,7 +15,10 @@ const ZOMBIE_GRACE_MS = 1_000;
 const TAIL_BYTES = 4096;
 const HARMLESS = /doesn't support requested feature/;
 
-type Sighting = { startTimeTicks: string; isZombie: boolean };
+/** The kernel's USER_HZ, which is 100 on every architecture Linux still builds for with glibc. */
+const TICK_MS = 10;
+
+type Sighting = { startTimeTicks: string; isZombie: boolean; cpuMs: number };
 
 async function look(pid: number): Promise<Sighting | null> {
   let text: string;
@@ -29,10 +32,11 @@ async function look(pid: number): Promise<Sighting | null> {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state, startTimeTicks] = [fields[0], fields[19]];
   if (startTimeTicks === undefined) return null;
-  if (state !== 'Z' && state !== 'X') return { startTimeTicks, isZombie: false };
+  const cpuMs = (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  if (state !== 'Z' && state !== 'X') return { startTimeTicks, isZombie: false, cpuMs };
   // The first thread may have ended while others still hold the memory.
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
-  return { startTimeTicks, isZombie: threads.length <= 1 };
+  return { startTimeTicks, isZombie: threads.length <= 1, cpuMs };
 }
 
 /** Start time in clock ticks since boot; null when there is no such process or only its zombie. */
@@ -43,6 +47,12 @@ export async function startTimeOf(pid: number): Promise<string | null> {
 
 export async function isAlive(ref: ProcessRef): Promise<boolean> {
   return (await startTimeOf(ref.pid)) === ref.startTimeTicks;
+}
+
+/** User and system time of all its threads; 0 once it is gone. */
+export async function cpuMsOf(ref: ProcessRef): Promise<number> {
+  const seen = await look(ref.pid);
+  return seen?.startTimeTicks === ref.startTimeTicks ? seen.cpuMs : 0;
 }
 
 /** Sends a signal to this very process; nothing happens when it is gone. */

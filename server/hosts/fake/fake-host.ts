@@ -26,6 +26,8 @@ export class FakeHost {
   /** Called after a guest came to be by a cold boot, before the caller hears of it. */
   onBoot: (guest: FakeGuest) => void = () => {};
 
+  onCreate: (machine: FakeMachine) => void = () => {};
+
   private note(verb: string, id = '') {
     this.calls.push(id ? `${verb} ${id}` : verb);
     const fault = this.faults.get(verb);
@@ -66,9 +68,11 @@ export class FakeHost {
       if (created.lease < existing.view.lease) throw new FakeRefusal('stale_lease', `lease ${created.lease} is stale`);
       return existing;
     }
-    const machine: FakeMachine = { created, guest: this.guestFrom(created), view: this.view(id, created) };
+    const activity = { cpuMs: 0, egressBytes: 0 };
+    const machine: FakeMachine = { created, guest: this.guestFrom(created), view: this.view(id, created), activity };
     machine.view.bootId = machine.guest.bootId;
     this.machines.set(id, machine);
+    this.onCreate(machine);
     return machine;
   }
 

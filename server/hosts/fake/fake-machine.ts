@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { CreateMachine, Exec, ExecResult, MachineView, SnapshotView } from '../../../hostd/contract/machines.ts';
+import type { Activity, CreateMachine, Exec, ExecResult, MachineView, SnapshotView } from '../../../hostd/contract/machines.ts';
 
 /**
  * A guest without a machine under it: files, a boot id and programs that are JavaScript. `programs` answers exec by the
@@ -30,7 +30,13 @@ export type FakeProgram = (
   call: { args: string[]; stdin: string; machineId: string },
 ) => string | Promise<string>;
 
-export type FakeMachine = { view: MachineView; created: CreateMachine; guest: FakeGuest };
+export type FakeMachine = {
+  view: MachineView;
+  created: CreateMachine;
+  guest: FakeGuest;
+  /** What it does by itself, grown by a test; the rest of an Activity is always nothing. */
+  activity: Pick<Activity, 'cpuMs' | 'egressBytes'>;
+};
 export type FakeSnapshot = { view: SnapshotView; guest: FakeGuest };
 
 export const execResult = (rest: Partial<ExecResult>): ExecResult => ({

@@ -86,7 +86,7 @@ async function route(fake: FakeHost, req: IncomingMessage, res: ServerResponse):
     case 'GET machines/:id/tail':
       return tail(fake.machine(id!), path, Number(url.searchParams.get('offset')), res);
     case 'GET machines/:id/activity':
-      return reply(res, { terminals: [], execs: 0, connections: 0 });
+      return reply(res, { terminals: [], execs: 0, connections: 0, ...fake.machine(id!).activity });
     case 'GET machines/:id/file': {
       const bytes = fake.machine(id!).guest.files.get(path);
       if (!bytes) throw new FakeRefusal('not_found', `no file ${path}`);
