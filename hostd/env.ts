@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { ACCELERATORS } from './contract/machines.ts';
+import { parseFault } from './fault/fault-point.ts';
 
 /* hostd's settings, read once at start. Only composition roots import this. An empty variable counts as unset. */
 const envSchema = z.object({
@@ -14,6 +15,16 @@ const envSchema = z.object({
   HOSTD_NPM_UPSTREAM: z.url().default('https://registry.npmjs.org/'),
   /** Skips the probe. Only for tests and for operators who know better. */
   HOSTD_ACCELERATOR: z.enum(ACCELERATORS).optional(),
+  /** `point=action` of hostd/fault/fault-point.ts: strikes this process there. Only for tests. */
+  HOSTD_FAULT: z
+    .string()
+    .optional()
+    .transform((text, ctx) => {
+      if (text === undefined) return null;
+      const fault = parseFault(text);
+      if (fault === null) ctx.addIssue({ code: 'custom', message: `${text} is no fault: see hostd/fault/fault-point.ts` });
+      return fault;
+    }),
 });
 
 export type HostdEnv = z.infer<typeof envSchema>;

@@ -5,6 +5,7 @@ import { createDial } from './egress/dial.ts';
 import { ownServices } from './egress/services.ts';
 import { loadEnv } from './env.ts';
 import { messageOf } from './errors.ts';
+import { armFault } from './fault/fault-point.ts';
 import { Guests } from './guest/guest-side.ts';
 import { createLogger } from './logger.ts';
 import { Machines } from './machines/machines.ts';
@@ -17,6 +18,7 @@ import { holdDataDir } from './storage/exclusive.ts';
  */
 async function start(): Promise<void> {
   const env = loadEnv();
+  armFault(env.HOSTD_FAULT);
   const log = createLogger({ level: env.LOG_LEVEL });
   const { version } = JSON.parse(await readFile(path.join(import.meta.dirname, '..', 'package.json'), 'utf8')) as {
     version: string;

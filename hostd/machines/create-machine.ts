@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { CreateMachine, MachineView } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
+import { faultPoint } from '../fault/fault-point.ts';
 import type { Vm } from '../hypervisor/driver.ts';
 import { asDiskError } from '../storage/files.ts';
 import { requireLease } from '../storage/leases.ts';
@@ -32,10 +33,12 @@ export async function createMachine(ctx: MachineContext, machineId: string, inpu
   };
   return ctx.locks.run(machineId, async () => {
     await requireLease(ctx.layout, machineId, input.lease);
+    await faultPoint('create.lease_written');
     const existing = await readRecord(ctx.layout, machineId);
     if (existing) return toMachineView(await takeOver(ctx, existing, input));
     try {
       const { record, origin } = await admit(ctx, machineId, input);
+      await faultPoint('create.admitted');
       return toMachineView(await bringUp(ctx, record, origin, timingsMs, stamp));
     } catch (error) {
       const explained = await explain(ctx, machineId, error);
@@ -118,25 +121,33 @@ async function bringUp(
   const clone = () => cloneFiles(ctx, request, origin, ctx.layout.machine(machineId).vm);
   // The lock keeps the snapshot from being removed while it is read.
   await (snapshotId === undefined ? clone() : ctx.locks.run(snapshotId, clone));
+  await faultPoint('create.files_made');
   const vm = await ctx.driver.start(toVmSpec(ctx, machineId, origin));
   stamp('qemu');
   ctx.connected.set(machineId, vm);
+  await faultPoint('create.qemu_started');
   const started = await writeRecord(ctx.layout, { ...admitted, process: vm.process });
+  await faultPoint('create.process_recorded');
   const guestMachine = await toGuestMachine(ctx, started, vm, request.source.kind);
   await ctx.guest.attach(guestMachine);
+  await faultPoint('create.attached');
   if (origin.restores && origin.manifest) {
     const path = ctx.layout.snapshot(origin.manifest.snapshotId).deviceState;
     await vm.load({ path, sha256: origin.manifest.deviceStateSha256 });
     stamp('loaded');
+    await faultPoint('create.state_loaded');
   }
   await vm.run();
   stamp('running');
+  await faultPoint('create.running');
   await wakeGuest(vm, request, origin.restores);
   const bootId = (await vm.agent.readFile(BOOT_ID_FILE)).trim();
   requireSameBoot(origin, bootId);
   stamp('guest');
+  await faultPoint('create.woken');
   await ctx.guest.ready(guestMachine);
   stamp('ssh');
+  await faultPoint('create.channel_open');
   connect(ctx, machineId, vm);
   ctx.log.info({ event: 'machine.running', machineId, source: request.source.kind, timingsMs }, 'a machine is up');
   return writeRecord(ctx.layout, { ...started, phase: 'running', bootId, timingsMs });

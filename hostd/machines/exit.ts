@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { faultPoint } from '../fault/fault-point.ts';
 import type { Vm } from '../hypervisor/driver.ts';
 import { collectConsole } from './console.ts';
 import type { MachineContext } from './context.ts';
@@ -36,6 +37,7 @@ export async function markExited(
     await collectConsole(vm, files).catch(() => undefined);
     await vm.kill();
   }
+  await faultPoint('exit.qemu_gone');
   await rm(files.vm.memory, { force: true });
   await rm(ctx.layout.sockets(machineId).dir, { recursive: true, force: true });
   ctx.log.warn({ event: 'machine.exited', machineId, reason }, 'a machine ended by itself');

@@ -13,6 +13,7 @@ import type {
 } from '../contract/machines.ts';
 import { CONTRACT_VERSION } from '../contract/version.ts';
 import { HostdError } from '../errors.ts';
+import { faultPoint } from '../fault/fault-point.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import type { Logger } from '../logger.ts';
 import { canReflink, readIfExists, writeAtomically } from '../storage/files.ts';
@@ -133,6 +134,7 @@ export class Machines implements MachinesPort {
     return this.#ctx.locks.run(machineId, async () => {
       await requireLease(this.#ctx.layout, machineId, lease);
       await endMachine(this.#ctx, machineId);
+      await faultPoint('remove.qemu_gone');
       await discard(this.#ctx.layout, this.#ctx.layout.machine(machineId).dir);
       this.#ctx.log.info({ event: 'machine.removed', machineId }, 'a machine was removed');
     });
@@ -142,6 +144,7 @@ export class Machines implements MachinesPort {
     return this.#ctx.locks.run(machineId, async () => {
       const record = await this.#require(machineId);
       const changed = await writeRecord(this.#ctx.layout, { ...record, request: { ...record.request, egress } });
+      await faultPoint('egress.recorded');
       const vm = this.#ctx.connected.get(machineId);
       if (vm) this.#ctx.guest.egressChanged(await toGuestMachine(this.#ctx, changed, vm, 'adopted'));
     });

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { messageOf } from '../errors.ts';
+import { faultPoint } from '../fault/fault-point.ts';
 import { forgetOldLeases } from '../storage/leases.ts';
 import { readManifest } from '../storage/snapshots.ts';
 import { discard, emptyTrash } from '../storage/trash.ts';
@@ -13,12 +14,14 @@ import { finishSuspend, goOn } from './suspend-machine.ts';
  * undoes suspends, removes what was half made, writes down what died. Calls nothing that needs an answer from a guest.
  */
 export async function recoverMachines(ctx: MachineContext): Promise<void> {
+  await faultPoint('recover.begun');
   await emptyTrash(ctx.layout);
   const ids = await readdir(ctx.layout.machines);
   await Promise.all(
     ids.map((machineId) =>
       ctx.locks
         .run(machineId, () => recoverMachine(ctx, machineId))
+        .then(() => faultPoint('recover.machine_done'))
         .catch((error) =>
           ctx.log.error({ event: 'machine.recover_failed', machineId, reason: messageOf(error) }, 'a machine was not recovered'),
         ),

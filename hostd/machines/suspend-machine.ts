@@ -1,6 +1,7 @@
 import { rm, stat, writeFile } from 'node:fs/promises';
 import type { SuspendMachine, SuspendResult } from '../contract/machines.ts';
 import { HostdError, messageOf } from '../errors.ts';
+import { faultPoint } from '../fault/fault-point.ts';
 import type { ProcessRef, Vm } from '../hypervisor/driver.ts';
 import { asDiskError, readIfExists } from '../storage/files.ts';
 import { requireLease } from '../storage/leases.ts';
@@ -42,6 +43,7 @@ export async function suspendMachine(ctx: MachineContext, machineId: string, inp
     if (!record) throw new HostdError('not_found', { message: `there is no machine ${machineId}`, phase: 'machine.suspend' });
     if (record.phase === 'starting') throw conflict(`machine ${machineId} is still being made`);
     const suspending = await writeRecord(ctx.layout, { ...record, phase: 'suspending', snapshotId: input.snapshotId });
+    await faultPoint('suspend.recorded');
     if (record.exitReason === null) await saveOrGoOn(ctx, suspending);
     else await writeManifest(ctx.layout, ctx.layout.machine(machineId).vm, await manifestOf(ctx, suspending, null));
     await finishSuspend(ctx, suspending);
@@ -72,7 +74,9 @@ async function saveToFiles(ctx: MachineContext, record: MachineRecord, vm: Vm): 
     inspectGuest(vm.agent, FAREWELL_DEADLINE_MS),
     collectConsole(vm, files),
   ]);
+  await faultPoint('suspend.guest_parked');
   const saved = await vm.save(files.vm.deviceState);
+  await faultPoint('suspend.state_saved');
   await writeManifest(
     ctx.layout,
     files.vm,
@@ -112,17 +116,23 @@ export async function finishSuspend(ctx: MachineContext, record: MachineRecord):
   const { machineId, snapshotId } = record;
   const machine = ctx.layout.machine(machineId);
   const snapshot = ctx.layout.snapshot(snapshotId!);
+  await faultPoint('suspend.manifest_written');
   await endMachine(ctx, machineId);
+  await faultPoint('suspend.qemu_gone');
   if (!(await readManifest(ctx.layout, snapshot))) await commitSnapshot(ctx.layout, machine.vm, snapshotId!);
+  await faultPoint('suspend.renamed');
   await discard(ctx.layout, machine.dir);
+  await faultPoint('suspend.machine_discarded');
   ctx.log.info({ event: 'machine.suspended', machineId, snapshotId }, 'a machine is a snapshot now');
   // Not waited for: the page cache survives everything but a crash of the host, and that is noticed at the resume.
-  void makeDurable(snapshot).catch((error) =>
-    ctx.log.warn(
-      { event: 'snapshot.not_durable', snapshotId, reason: messageOf(error) },
-      'a snapshot was not brought to the disk',
-    ),
-  );
+  void makeDurable(snapshot)
+    .then(() => faultPoint('suspend.durable'))
+    .catch((error) =>
+      ctx.log.warn(
+        { event: 'snapshot.not_durable', snapshotId, reason: messageOf(error) },
+        'a snapshot was not brought to the disk',
+      ),
+    );
 }
 
 /** Back to running after a failed suspend. */

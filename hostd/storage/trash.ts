@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { faultPoint } from '../fault/fault-point.ts';
 import { isErrno } from './files.ts';
 import type { Layout } from './layout.ts';
 
@@ -13,6 +14,7 @@ export async function discard(layout: Layout, dir: string): Promise<void> {
     if (isErrno(error, 'ENOENT')) return;
     throw error;
   }
+  await faultPoint('discard.renamed');
   await rm(target, { recursive: true, force: true });
 }
 
