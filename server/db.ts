@@ -8,10 +8,10 @@ import { NOTIFY_CHANNEL, type Notice } from './realtime/contract.ts';
  */
 
 /** A transaction that sees one organization. Do no slow work (git, hostd, models) inside: it holds a connection and locks. */
-export type Tx = Omit<Prisma.TransactionClient, 'account' | 'authSession' | 'verificationToken' | 'rateLimit'>;
+export type Tx = Omit<Prisma.TransactionClient, 'account' | 'authSession' | 'accessToken' | 'verificationToken' | 'rateLimit'>;
 
 /** Tables about people, which belong to no organization. */
-export type People = Pick<PrismaClient, 'user' | 'account' | 'authSession' | 'verificationToken' | 'rateLimit'>;
+export type People = Pick<PrismaClient, 'user' | 'account' | 'authSession' | 'accessToken' | 'verificationToken' | 'rateLimit'>;
 
 /** Reads across organizations, for sweeps. Tenant rows are read-only here; find ids, then act inside `withOrg`. */
 export type SystemDb = PrismaClient;

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 const PREFIXES = {
   org: 'org',
   user: 'usr',
+  accessToken: 'tok',
   member: 'mem',
   repository: 'rep',
   template: 'tpl',

@@ -3,6 +3,7 @@ import path from 'node:path';
 import next from 'next';
 import { isReachable } from './db.ts';
 import { exportForNextAuth, loadEnv } from './env.ts';
+import { GIT_PATH, handlePersonGit } from './forge/handle-person-git.ts';
 import { createInternalHandler } from './internal/listener.ts';
 import { SOCKET_PATH } from './realtime/contract.ts';
 import { createGateway } from './realtime/gateway.ts';
@@ -37,6 +38,7 @@ const web = createServer(async (req, res) => {
     res.writeHead(healthy ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify({ ok: healthy }));
     return;
   }
+  if (req.url?.startsWith(GIT_PATH)) return handlePersonGit(services, req, res);
   handleNext(req, res).catch((err) => {
     logger.error({ event: 'web.request_failed', err }, 'request failed');
     res.destroy();

@@ -1,6 +1,6 @@
 'use client';
 import { useQuery } from '@tanstack/react-query';
-import { Bot, Check, ChevronsUpDown, FolderGit2, Keyboard, LogOut, Plus, Search, Settings } from 'lucide-react';
+import { Bot, Check, ChevronsUpDown, CircleUser, FolderGit2, Keyboard, LogOut, Plus, Search, Settings } from 'lucide-react';
 import Link from 'next/link';
 import { usePathname } from 'next/navigation';
 import { signOut } from 'next-auth/react';
@@ -96,6 +96,7 @@ export function Sidebar({ orgs }: { orgs: { slug: string; name: string }[] }) {
             </>
           }
           items={[
+            { label: 'Account and tokens', icon: <CircleUser />, href: `/${org.slug}/account` },
             { label: 'Keyboard shortcuts', icon: <Keyboard />, onSelect: openHelp },
             { label: 'Sign out', icon: <LogOut />, onSelect: () => void signOut({ callbackUrl: '/' }) },
           ]}

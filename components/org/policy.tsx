@@ -38,6 +38,7 @@ export function Policy({ policy, model }: Props) {
           <Fact term="Merging">
             {policy.requirePassingChecks ? 'only when every check passed' : 'also when checks have not passed, after a warning'}
           </Fact>
+          <Fact term="Default branch">{describePush(policy)}</Fact>
         </Facts>
       </Section>
       <Section
@@ -58,6 +59,12 @@ export function Policy({ policy, model }: Props) {
       </Section>
     </>
   );
+}
+
+/** Who may push to it with their own git. */
+function describePush({ defaultBranchPush, requirePassingChecks }: Props['policy']): string {
+  if (requirePassingChecks || defaultBranchPush === null) return 'moves only when a change is merged';
+  return `pushes by people with the role ${defaultBranchPush} or higher; sessions never`;
 }
 
 function Facts({ children }: { children: ReactNode }) {

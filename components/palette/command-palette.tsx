@@ -1,6 +1,6 @@
 'use client';
 import { useQuery } from '@tanstack/react-query';
-import { Bot, FolderGit2, Keyboard, Plus, Settings } from 'lucide-react';
+import { Bot, CircleUser, FolderGit2, Keyboard, Plus, Settings } from 'lucide-react';
 import { useRouter } from 'next/navigation';
 import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { useTRPC } from '../api/trpc.ts';
@@ -128,6 +128,7 @@ function useEntries(onHelp: () => void): Entry[] {
     { id: 'sessions', label: 'Go to sessions', icon: <Bot />, run: goTo('sessions') },
     { id: 'repositories', label: 'Go to repositories', icon: <FolderGit2 />, run: goTo('repositories') },
     { id: 'settings', label: 'Go to settings', icon: <Settings />, run: goTo('settings') },
+    { id: 'account', label: 'Go to your account', icon: <CircleUser />, run: goTo('account') },
     { id: 'help', label: 'Keyboard shortcuts', icon: <Keyboard />, run: onHelp },
   ];
 }

@@ -12,7 +12,7 @@ import { ErrorNote } from '../ui/notes.tsx';
 
 const CONTENTS = [
   { id: 'sample', label: 'Sample', text: 'A small TypeScript shop with a failing test and a failing type check.' },
-  { id: 'empty', label: 'Empty', text: 'No commits yet. Sessions can start once it has one.' },
+  { id: 'empty', label: 'Empty', text: 'No commits yet: its page says how to push yours.' },
 ] as const;
 type Content = (typeof CONTENTS)[number]['id'];
 

@@ -1,6 +1,6 @@
 'use client';
 import { useQuery } from '@tanstack/react-query';
-import { GitCommitHorizontal, Plus } from 'lucide-react';
+import { Plus } from 'lucide-react';
 import { useState } from 'react';
 import { type ApiOutputs, useTRPC } from '../api/trpc.ts';
 import { ChangeBadge } from '../change/change-badge.tsx';
@@ -9,14 +9,16 @@ import { PageHeader } from '../layout/page-header.tsx';
 import { usePolling } from '../realtime/realtime-provider.tsx';
 import { SessionRow } from '../session/session-row.tsx';
 import { ButtonLink } from '../ui/button.tsx';
+import { CommandBlock } from '../ui/command-block.tsx';
 import { shortSha } from '../ui/format.ts';
 import { Link } from '../ui/link.tsx';
-import { EmptyState, ErrorNote } from '../ui/notes.tsx';
+import { ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { TabPanel, Tabs } from '../ui/tabs.tsx';
 import { Ago } from '../ui/time.tsx';
 import { CodeBrowser } from './code-browser.tsx';
 import { EnvironmentPanel } from './environment-panel.tsx';
+import { PushHelp } from './push-help.tsx';
 import { TemplateBadge } from './template-badge.tsx';
 
 export type RepositoryView = ApiOutputs['repositories']['get'];
@@ -78,13 +80,8 @@ export function RepositoryPage({ slug, path, file }: Props) {
 
 function Code({ view, path, file }: { view: RepositoryView; path: string; file: string | null }) {
   const { repository, head } = view;
-  if (!head) {
-    return (
-      <EmptyState icon={<GitCommitHorizontal />} title="This repository has no commits yet">
-        A session needs a commit of {repository.defaultBranch} to start from.
-      </EmptyState>
-    );
-  }
+  const { org } = useOrg();
+  if (!head) return <PushHelp view={view} />;
   return (
     <div className="mx-auto max-w-4xl px-4 py-4 md:px-6">
       <p className="mb-3 flex flex-wrap items-center gap-x-2 text-faint text-xs">
@@ -96,6 +93,13 @@ function Code({ view, path, file }: { view: RepositoryView; path: string; file: 
         </span>
       </p>
       <CodeBrowser slug={repository.slug} name={repository.name} path={path} file={file} />
+      <details className="mt-4">
+        <summary className="text-muted">Clone with your own git</summary>
+        <CommandBlock label="clone command" text={`git clone ${view.cloneUrl}`} className="mt-2" />
+        <p className="mt-2 text-muted text-xs">
+          Any user name, and an <Link href={`/${org.slug}/account`}>access token</Link> as the password.
+        </p>
+      </details>
     </div>
   );
 }

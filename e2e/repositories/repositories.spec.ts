@@ -1,4 +1,5 @@
 import { expect, test } from '@playwright/test';
+import { runAsPerson } from '../support/own-git.ts';
 import { signUp } from '../support/people.ts';
 import { createRepository } from '../support/repositories.ts';
 
@@ -38,5 +39,28 @@ test.describe('repositories', () => {
     await dialog.getByLabel('Name').fill('Corner Shop');
     await dialog.getByRole('button', { name: 'Create' }).click();
     await expect(dialog.getByRole('alert').filter({ hasText: 'already a repository' })).toBeVisible();
+  });
+
+  test('an empty one is filled by a person’s own git, with a token from the account page', async ({ page }) => {
+    const { orgSlug } = await signUp(page);
+    await createRepository(page, orgSlug, 'Imported', 'Empty');
+    const commands = await page.getByLabel('commands for a new repository', { exact: true }).textContent();
+    await page.getByRole('link', { name: 'access token' }).click();
+    await page.getByRole('button', { name: 'New token' }).click();
+    await page.getByRole('dialog').getByLabel('Name').fill('laptop');
+    await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+    const token = await page.getByRole('dialog').getByLabel('Token', { exact: true }).textContent();
+    await page.getByRole('button', { name: 'Done' }).click();
+
+    await runAsPerson(commands ?? '', token ?? '');
+    await page.goto(`/${orgSlug}/repositories/imported`);
+    await expect(page.getByRole('article', { name: 'README.md' })).toBeVisible();
+
+    await page.goto(`/${orgSlug}/account`);
+    await expect(page.getByText('used just now')).toBeVisible();
+    await page.getByRole('button', { name: 'Revoke laptop' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
+    await expect(page.getByText('No tokens yet')).toBeVisible();
+    await expect(runAsPerson(commands ?? '', token ?? '')).rejects.toThrow('Authentication failed');
   });
 });

@@ -78,6 +78,9 @@ export function procedureSamples({ org, repo, sessionId, templateId, change, thr
 export const PROCEDURES_WITHOUT_ORG: Record<string, 'public' | 'authed'> = {
   'account.signUp': 'public',
   'account.me': 'authed',
+  'account.tokens': 'authed',
+  'account.createToken': 'authed',
+  'account.revokeToken': 'authed',
   'orgs.list': 'authed',
 };
 

@@ -15,6 +15,9 @@ export const AUDIT_ACTIONS = [
   'change.closed',
   'change.comment',
   'check.rerun',
+  'token.created',
+  'token.revoked',
+  'git.pushed',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

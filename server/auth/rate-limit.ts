@@ -13,6 +13,10 @@ export const SIGN_IN_LIMIT: Limit = { name: 'sign-in', attemptsMax: 10, windowMs
 export const SIGN_IN_ADDRESS_LIMIT: Limit = { name: 'sign-in-address', attemptsMax: 100, windowMs: 15 * MINUTE_MS };
 /** New accounts from one address. */
 export const SIGN_UP_LIMIT: Limit = { name: 'sign-up', attemptsMax: 60, windowMs: 60 * MINUTE_MS };
+/** Requests of a git client with a token that is not valid, from one address. */
+export const TOKEN_LIMIT: Limit = { name: 'token', attemptsMax: 100, windowMs: 15 * MINUTE_MS };
+/** Requests of one person's git; a fetch or push makes two or three. */
+export const GIT_LIMIT: Limit = { name: 'git', attemptsMax: 600, windowMs: 10 * MINUTE_MS };
 
 // Hashed, so that the table holds no list of who tried to sign in.
 function keyOf(limit: Limit, parts: string[]): string {

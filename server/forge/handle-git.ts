@@ -6,6 +6,7 @@ import type { MachineCaller } from '../internal/authorize.ts';
 import { sendText } from '../internal/respond.ts';
 import type { Logger } from '../logger.ts';
 import { acceptsInput } from '../sessions/states.ts';
+import { findBuiltinRepository } from './find-repository.ts';
 import { GIT_SERVICES, type GitHttpCall, type GitService, serveGitHttp } from './http-backend.ts';
 import { repositoryDir } from './layout.ts';
 import { isBranchName } from './refs.ts';
@@ -18,7 +19,10 @@ type GitRequest = { orgSlug: string; repoSlug: string; path: GitHttpCall['path']
 export async function handleGit(deps: GitDeps, caller: MachineCaller, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const wanted = parseGitRequest(req);
   const { grant } = caller;
-  const repository = wanted && (await findRepository(deps.db, caller, wanted));
+  const repository =
+    wanted && wanted.orgSlug === caller.orgSlug
+      ? await findBuiltinRepository(deps.db, grant.orgId, { slug: wanted.repoSlug, id: grant.repositoryId })
+      : null;
   if (!wanted || !repository) {
     req.resume();
     return sendText(res, 404, 'This repository does not exist, or this machine has no access to it.');
@@ -33,7 +37,7 @@ export async function handleGit(deps: GitDeps, caller: MachineCaller, req: Incom
     dir: repositoryDir(deps.forgeDir, grant.orgId, grant.repositoryId),
     path: wanted.path,
     service: wanted.service,
-    allowedRef: pushing ? `refs/heads/${grant.branch}` : null,
+    push: pushing ? { by: 'session', allowedRef: `refs/heads/${grant.branch}` } : null,
     defaultRef: `refs/heads/${repository.defaultBranch}`,
   };
   // The look before a push also records one whose record was lost, when the process died right after git had taken it.
@@ -60,17 +64,6 @@ export function parseGitRequest(req: Pick<IncomingMessage, 'url' | 'method'>): G
   const known = GIT_SERVICES.find((name) => name === service);
   if (!known || req.method !== (path === 'info/refs' ? 'GET' : 'POST')) return null;
   return { orgSlug, repoSlug, path: path === 'info/refs' ? path : known, service: known };
-}
-
-async function findRepository(db: Db, caller: MachineCaller, wanted: GitRequest): Promise<{ defaultBranch: string } | null> {
-  const { orgId, repositoryId } = caller.grant;
-  if (wanted.orgSlug !== caller.orgSlug) return null;
-  return withOrg(db, orgId, (tx) =>
-    tx.repository.findFirst({
-      where: { id: repositoryId, slug: wanted.repoSlug, provider: 'builtin' },
-      select: { defaultBranch: true },
-    }),
-  );
 }
 
 async function refusePush(db: Db, { grant }: MachineCaller): Promise<string | null> {

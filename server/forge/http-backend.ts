@@ -16,14 +16,20 @@ import { gitEnv } from './git.ts';
 export const GIT_SERVICES = ['git-upload-pack', 'git-receive-pack'] as const;
 export type GitService = (typeof GIT_SERVICES)[number];
 
+/** Passed to the pre-receive hook, which judges each ref. */
+export type PushRule =
+  | { by: 'session'; allowedRef: string }
+  /** `defaultRefusal`: why not to the default branch, or null. Where the moved refs are written, a line each, is `pushedFile`. */
+  | { by: 'person'; defaultRefusal: string | null; pushedFile: string };
+
 export type GitHttpCall = {
   /** The bare repository. */
   dir: string;
   /** Path below the repository, already matched against a closed list. */
   path: 'info/refs' | GitService;
   service: GitService;
-  /** Full ref a push may move; null makes the repository read-only. */
-  allowedRef: string | null;
+  /** What a push may move; null makes the repository read-only. */
+  push: PushRule | null;
   defaultRef: string;
   /** Runs after git has ended and before the client learns that the request is over; when it throws, the connection is cut. */
   finish?: () => Promise<void>;
@@ -39,7 +45,7 @@ export type GitHttpOutcome = { exitCode: number | null; stderr: string };
 /** Answers one request; resolves when the answer is complete or the connection is gone. @throws when a push could not be guarded */
 export async function serveGitHttp(req: IncomingMessage, res: ServerResponse, call: GitHttpCall): Promise<GitHttpOutcome> {
   // git runs on without a hook that it cannot execute, and would let every push through.
-  if (call.allowedRef) await access(join(HOOKS_DIR, 'pre-receive'), constants.X_OK);
+  if (call.push) await access(join(HOOKS_DIR, 'pre-receive'), constants.X_OK);
   const child = spawn('git', ['http-backend'], { env: cgiEnv(req, call), stdio: ['pipe', 'pipe', 'pipe'] });
   const kill = () => child.kill('SIGKILL');
   const deadline = setTimeout(kill, REQUEST_MS_MAX);
@@ -83,7 +89,7 @@ function cgiEnv(req: IncomingMessage, call: GitHttpCall): NodeJS.ProcessEnv {
   return {
     ...gitEnv({
       'core.hooksPath': HOOKS_DIR,
-      'http.receivepack': call.allowedRef ? 'true' : 'false',
+      'http.receivepack': call.push ? 'true' : 'false',
       'receive.maxInputSize': String(REQUEST_BYTES_MAX),
       'receive.fsckObjects': 'true',
       'receive.advertiseAtomic': 'true',
@@ -100,9 +106,20 @@ function cgiEnv(req: IncomingMessage, call: GitHttpCall): NodeJS.ProcessEnv {
     HTTP_CONTENT_ENCODING: header('content-encoding'),
     GIT_PROTOCOL: /^version=\d$/.test(header('git-protocol')) ? header('git-protocol') : '',
     ...(header('content-length') ? { CONTENT_LENGTH: header('content-length') } : {}),
-    REMOTE_USER: 'machine',
-    WARREN_ALLOWED_REF: call.allowedRef ?? '',
+    // http-backend takes a push only from somebody with a name.
+    REMOTE_USER: call.push?.by ?? 'reader',
     WARREN_DEFAULT_REF: call.defaultRef,
+    ...hookEnv(call.push),
+  };
+}
+
+function hookEnv(push: PushRule | null): Record<string, string> {
+  if (push === null) return {};
+  if (push.by === 'session') return { WARREN_PUSH_BY: push.by, WARREN_ALLOWED_REF: push.allowedRef };
+  return {
+    WARREN_PUSH_BY: push.by,
+    WARREN_DEFAULT_REFUSAL: push.defaultRefusal ?? '',
+    WARREN_PUSHED_FILE: push.pushedFile,
   };
 }
 

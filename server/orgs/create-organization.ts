@@ -4,7 +4,19 @@ import type { Tx } from '../db.ts';
 import { newId } from '../ids.ts';
 
 /** Slugs that are also the first part of a page's path. */
-const RESERVED_SLUGS = new Set(['api', 'sign-in', 'sign-up', 'new', 'healthz', 'socket', 'settings', 'account', 'docs', '_next']);
+const RESERVED_SLUGS = new Set([
+  'api',
+  'git',
+  'sign-in',
+  'sign-up',
+  'new',
+  'healthz',
+  'socket',
+  'settings',
+  'account',
+  'docs',
+  '_next',
+]);
 const SLUG_CHARS_MAX = 40;
 
 /** `Acme & Söhne` -> `acme-sohne`; never empty, never the name of a page. */

@@ -43,6 +43,24 @@ describe('policy', () => {
     expect(decide({ userId: 'usr_1', role }, DEFAULTS, create()).allow).toBe(role !== 'viewer');
   });
 
+  const push = (defaultBranch: boolean, firstCommit = false): PolicyRequest => ({
+    action: 'repository.push',
+    context: { defaultBranch, firstCommit },
+  });
+  it.each([
+    ['a viewer', 'viewer', {}, push(false), false],
+    ['a developer', 'developer', {}, push(true), true],
+    ['a developer where it takes an admin', 'developer', { defaultBranchPush: 'admin' }, push(true), false],
+    ['an owner where it takes an admin', 'owner', { defaultBranchPush: 'admin' }, push(true), true],
+    ['an owner where nobody may', 'owner', { defaultBranchPush: null }, push(true), false],
+    ['an owner past required checks', 'owner', { requirePassingChecks: true }, push(true), false],
+    ['another branch where nobody may push to the default one', 'developer', { defaultBranchPush: null }, push(false), true],
+    ['the first commit where nobody may', 'developer', { defaultBranchPush: null }, push(true, true), true],
+    ['the first commit by a viewer', 'viewer', {}, push(true, true), false],
+  ] as const)('decides on a push: %s', (_, role, policy, request, allow) => {
+    expect(decide({ userId: 'usr_1', role }, parseOrgPolicy(policy), request).allow).toBe(allow);
+  });
+
   it('denies when a rule breaks or the action is unknown', () => {
     const broken = { ...DEFAULTS, allowedModels: 7 } as unknown as OrgPolicy;
     expect(decide(developer, broken, create())).toMatchObject({ allow: false });

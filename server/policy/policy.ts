@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hasRole, type Role } from '../auth/roles.ts';
+import { hasRole, ROLES, type Role } from '../auth/roles.ts';
 
 /*
  * An organization's rules as data, and the one function that answers yes or no. Anything that cannot be decided is a no.
@@ -44,6 +44,8 @@ export const orgPolicySchema = z.object({
   promptBytesMax: z.number().int().min(1000).max(MEGABYTE).default(100_000),
   /** Refuse to merge a change whose checks have not all passed; otherwise the person is only told. */
   requirePassingChecks: z.boolean().default(false),
+  /** Who may push to a default branch with their own git, past a change; null is nobody. Sessions never may. */
+  defaultBranchPush: z.enum(ROLES).nullable().default('developer'),
 });
 
 export type OrgPolicy = z.infer<typeof orgPolicySchema>;
@@ -58,13 +60,16 @@ export type PolicyRequest =
   | { action: 'session.create'; context: { modelName: string; promptBytes: number; concurrentSessions: number } }
   | { action: 'session.send'; context: { promptBytes: number } }
   | { action: 'session.wake'; context: { concurrentSessions: number } }
-  | { action: 'change.merge'; context: Record<string, never> };
+  | { action: 'change.merge'; context: Record<string, never> }
+  /** By a person's own git. `firstCommit`: the repository's default branch is not there yet. */
+  | { action: 'repository.push'; context: { defaultBranch: boolean; firstCommit: boolean } };
 
 const MIN_ROLE: Record<PolicyRequest['action'], Role> = {
   'session.create': 'developer',
   'session.send': 'developer',
   'session.wake': 'developer',
   'change.merge': 'developer',
+  'repository.push': 'developer',
 };
 
 export type Decision = { allow: true } | { allow: false; reason: string };
@@ -79,13 +84,13 @@ export function decide(actor: PolicyActor, policy: OrgPolicy, request: PolicyReq
     if (!hasRole(actor.role, MIN_ROLE[request.action])) {
       return deny(`This needs the role ${MIN_ROLE[request.action]}; yours is ${actor.role}.`);
     }
-    return decideByPolicy(policy, request);
+    return decideByPolicy(actor, policy, request);
   } catch {
     return deny('The organization’s policy could not be evaluated, so the answer is no.');
   }
 }
 
-function decideByPolicy(policy: OrgPolicy, request: PolicyRequest): Decision {
+function decideByPolicy(actor: PolicyActor, policy: OrgPolicy, request: PolicyRequest): Decision {
   switch (request.action) {
     case 'session.create': {
       const { modelName, promptBytes, concurrentSessions } = request.context;
@@ -100,6 +105,8 @@ function decideByPolicy(policy: OrgPolicy, request: PolicyRequest): Decision {
       return concurrency(policy, request.context.concurrentSessions);
     case 'change.merge':
       return { allow: true };
+    case 'repository.push':
+      return request.context.defaultBranch ? defaultBranch(actor, policy, request.context) : { allow: true };
     default:
       return deny('Unknown action.');
   }
@@ -118,6 +125,15 @@ function concurrency(policy: OrgPolicy, sessions: number): Decision {
   return deny(
     `${sessions} sessions are running, which is this organization’s limit. Stop one or let one fall asleep, then try again.`,
   );
+}
+
+function defaultBranch({ role }: PolicyActor, policy: OrgPolicy, { firstCommit }: { firstCommit: boolean }): Decision {
+  // There is nothing yet that a change could be reviewed against.
+  if (firstCommit) return { allow: true };
+  if (policy.requirePassingChecks) return deny('this organization merges only what passed its checks.');
+  if (policy.defaultBranchPush === null) return deny('in this organization it moves only when a change is merged.');
+  if (hasRole(role, policy.defaultBranchPush)) return { allow: true };
+  return deny(`this needs the role ${policy.defaultBranchPush}; yours is ${role}.`);
 }
 
 function firstDenial(...decisions: Decision[]): Decision {

@@ -36,7 +36,8 @@ export const repositoriesRouter = router({
     .query(async ({ ctx, input }) => {
       const rows = await ctx.withOrg(async (tx) => getRepositoryRows(tx, await requireRepository(tx, input.repo)));
       const gitDir = repositoryDir(ctx.services.forgeDir, ctx.org.id, rows.repository.id);
-      return { ...rows, ...(await readHead(gitDir, rows.repository.defaultBranch)) };
+      const cloneUrl = new URL(`/git/${ctx.org.slug}/${rows.repository.slug}.git`, ctx.services.url).href;
+      return { ...rows, ...(await readHead(gitDir, rows.repository.defaultBranch)), cloneUrl };
     }),
 
   tree: orgProcedure('viewer')
