@@ -13,31 +13,36 @@ const HELP = `npm start [-- options]
 
 npm run demo     the main job without a person, ending in one line of JSON
 npm run trouble  harms a running Warren part by part and looks what becomes of sessions (-- hostd qemu: only those)
-npm run doctor   what this computer can and cannot do for machines`;
+npm run doctor   what this computer can and cannot do for machines
+npm run kill-matrix -- hostd
+                 strikes hostd, QEMU and callers at every fault point and looks what is left (--json, --only=TEXT)`;
 
 const args = process.argv.slice(2);
 const [command, ...rest] = args.filter((arg) => !arg.startsWith('-'));
+const flags = args.filter((arg) => arg.startsWith('-'));
 const options = {
   noInstall: args.includes('--no-install'),
   seed: !args.includes('--no-seed'),
   interruptedExitCode: command === undefined ? 0 : 130,
 } as const;
 
+/** A program of hostd's own over the data directory that `npm start` would give hostd, not hostd's own default. */
+function runOnHost(file: string, argv: string[]): Promise<number> {
+  const { WARREN_DATA_DIR, HOSTD_DATA_DIR } = process.env;
+  const dataDir = HOSTD_DATA_DIR || (WARREN_DATA_DIR ? path.resolve(WARREN_DATA_DIR, 'hostd') : '');
+  const child = spawn('node', [file, ...argv], { stdio: 'inherit', env: { ...process.env, HOSTD_DATA_DIR: dataDir } });
+  return new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)));
+}
+
 try {
   if (args.includes('--help')) console.log(HELP);
   else if (command === undefined) await (await startWarren(options)).untilStopped;
   else if (command === 'demo') process.exitCode = await runDemo(options);
   else if (command === 'trouble') process.exitCode = await runTrouble(rest);
-  else if (command === 'doctor') {
-    const { WARREN_DATA_DIR, HOSTD_DATA_DIR } = process.env;
-    // The directory that `npm start` would give hostd, not hostd's own default.
-    const dataDir = HOSTD_DATA_DIR || (WARREN_DATA_DIR ? path.resolve(WARREN_DATA_DIR, 'hostd') : '');
-    const child = spawn('node', ['hostd/doctor/main.ts', ...args.filter((arg) => arg !== 'doctor')], {
-      stdio: 'inherit',
-      env: { ...process.env, HOSTD_DATA_DIR: dataDir },
-    });
-    process.exitCode = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)));
-  } else throw new Error(`There is no command ${command}.\n${HELP}`);
+  else if (command === 'doctor') process.exitCode = await runOnHost('hostd/doctor/main.ts', flags);
+  else if (command === 'kill-matrix' && rest[0] === 'hostd')
+    process.exitCode = await runOnHost('hostd/kill-matrix/main.ts', flags);
+  else throw new Error(`There is no command ${command}.\n${HELP}`);
 } catch (cause) {
   reportFailure(cause);
   process.exitCode = 1;

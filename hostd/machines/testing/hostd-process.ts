@@ -3,6 +3,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
 import type { Exec, ExecResult, MachineView } from '../../contract/machines.ts';
+import type { Fault } from '../../fault/fault-point.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { openTestHost } from './vm-host.ts';
 
@@ -10,7 +11,7 @@ const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 const TOKEN = 'a-token-for-tests-only';
 const MAIN = path.resolve(import.meta.dirname, '..', '..', 'main.ts');
 
-type Reply = { ok: true; value: unknown } | { ok: false; error: { code: string; message: string } };
+export type Reply = { ok: true; value: unknown } | { ok: false; error: { code: string; message: string } };
 
 /** The real hostd as a process of its own, over a data directory of its own, to be killed and started again. */
 export class HostdProcess {
@@ -18,6 +19,8 @@ export class HostdProcess {
   readonly #accelerator: string;
   #child: ChildProcess | null = null;
   #url = '';
+  #exited: Promise<'exited'> = Promise.resolve('exited');
+  #held: Promise<'held'> = new Promise(() => {});
 
   private constructor(dataDir: string, accelerator: string) {
     this.dataDir = dataDir;
@@ -36,7 +39,8 @@ export class HostdProcess {
     return layoutOf(this.dataDir);
   }
 
-  async start(): Promise<void> {
+  /** @param fault strikes this run of hostd there; see hostd/fault/fault-point.ts */
+  async start(fault?: Fault): Promise<void> {
     const env = {
       PATH: SYSTEM_PATH,
       NODE_ENV: 'test' as const,
@@ -44,9 +48,13 @@ export class HostdProcess {
       HOSTD_PORT: '0',
       HOSTD_TOKEN: TOKEN,
       HOSTD_ACCELERATOR: this.#accelerator,
+      HOSTD_FAULT: fault ? `${fault.point}=${fault.action}` : '',
     };
     const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
+    this.#exited = new Promise((resolve) => child.once('exit', () => resolve('exited')));
+    const held = Promise.withResolvers<'held'>();
+    this.#held = held.promise;
     const output: string[] = [];
     child.stderr.on('data', (chunk) => output.push(String(chunk)));
     const port = await new Promise<number>((resolve, reject) => {
@@ -55,24 +63,35 @@ export class HostdProcess {
         output.push(`${line}\n`);
         const { event, address } = JSON.parse(line) as { event?: string; address?: { port: number } };
         if (event === 'hostd.listening' && address) resolve(address.port);
+        if (event === 'fault.held') held.resolve('held');
       });
     });
     this.#url = `http://127.0.0.1:${port}/v1`;
+  }
+
+  /** What the armed fault did: hostd is gone, or stands still until `release`. */
+  struck(): Promise<'exited' | 'held'> {
+    return Promise.race([this.#exited, this.#held]);
+  }
+
+  release(): void {
+    this.#child?.kill('SIGUSR2');
   }
 
   /** As a power cut would end it; its machines run on. */
   async kill(): Promise<void> {
     const child = this.#child;
     this.#child = null;
-    if (!child || child.exitCode !== null) return;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await gone;
   }
 
-  async send(method: string, target: string, body?: unknown): Promise<Reply> {
+  async send(method: string, target: string, body?: unknown, signal?: AbortSignal): Promise<Reply> {
     const reply = await fetch(`${this.#url}/${target}`, {
       method,
+      ...(signal ? { signal } : {}),
       headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
@@ -81,8 +100,8 @@ export class HostdProcess {
   }
 
   /** @throws the refusal as text */
-  async call<T>(method: string, target: string, body?: unknown): Promise<T> {
-    const reply = await this.send(method, target, body);
+  async call<T>(method: string, target: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+    const reply = await this.send(method, target, body, signal);
     if (!reply.ok) throw new Error(`${method} ${target}: ${reply.error.code}: ${reply.error.message}`);
     return reply.value as T;
   }

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import type { MachineView, SnapshotView } from '../contract/machines.ts';
+import { findBroken, type Remains } from './invariants.ts';
+import { listScenarios } from './scenarios.ts';
+import { summarize } from './summary.ts';
+
+const machine = (set: Partial<MachineView>) =>
+  ({ machineId: 'mch_a', state: 'running', process: { pid: 7, startTimeTicks: '1' }, ...set }) as MachineView;
+const snapshot = (snapshotId: string) => ({ snapshotId }) as SnapshotView;
+const WHOLE: Remains = {
+  machines: [machine({}), machine({ machineId: 'mch_b', state: 'exited', process: null })],
+  snapshots: [snapshot('snp_a')],
+  processes: [{ machineId: 'mch_a', pid: 7 }],
+  machineDirs: ['mch_b', 'mch_a'],
+  snapshotDirs: ['snp_a'],
+  trash: [],
+  unfinished: [],
+  socketDirs: ['mch_a'],
+  mounts: [],
+};
+
+describe('what a crash may leave wrong', () => {
+  it('is nothing on a host that is whole', () => {
+    expect(findBroken(WHOLE)).toEqual([]);
+  });
+
+  it.each([
+    ['a machine without its process', { processes: [] }],
+    [
+      'a machine with two processes',
+      {
+        processes: [
+          { machineId: 'mch_a', pid: 7 },
+          { machineId: 'mch_a', pid: 8 },
+        ],
+      },
+    ],
+    ['a process that is not the one listed', { processes: [{ machineId: 'mch_a', pid: 8 }] }],
+    ['a process of a machine that has exited', { processes: [...WHOLE.processes, { machineId: 'mch_b', pid: 9 }] }],
+    ['a directory of no machine', { machineDirs: ['mch_a', 'mch_b', 'mch_c'] }],
+    ['half a snapshot', { snapshotDirs: ['snp_a', 'snp_b'] }],
+    ['something in the trash', { trash: ['mch_c-1234'] }],
+    ['a file that was never finished', { unfinished: ['host-id.ab.new'] }],
+    ['sockets of no machine', { socketDirs: ['mch_a', 'mch_c'] }],
+    ['a mount', { mounts: ['/data/jail'] }],
+  ] satisfies [string, Partial<Remains>][])('is found: %s', (_, wrong) => {
+    expect(findBroken({ ...WHOLE, ...wrong }).length).toBeGreaterThan(0);
+  });
+});
+
+describe('the kill matrix', () => {
+  it('strikes hostd at every point, and only what can be struck', () => {
+    const scenarios = listScenarios();
+    const points = new Set(scenarios.map(({ point }) => point));
+    expect(scenarios.filter(({ victim }) => victim === 'hostd').map(({ point }) => point)).toEqual(
+      expect.arrayContaining([...points]),
+    );
+    expect(scenarios.some(({ point, victim }) => point === 'create.admitted' && victim === 'qemu')).toBe(false);
+  });
+
+  it('is summed up', () => {
+    const [first, second] = listScenarios(['hostd']);
+    const rows = [
+      { scenario: first!, outcome: { broken: [], recoveryMs: 100 } },
+      { scenario: second!, outcome: { broken: ['a', 'b'], recoveryMs: 300.4 } },
+    ];
+    expect(summarize(rows)).toEqual({
+      kills: 2,
+      points: 2,
+      brokenInvariants: 2,
+      recoveryMsP50: 300,
+      recoveryMsP95: 300,
+      byVictim: { hostd: { faults: 2, broken: 2 } },
+    });
+    expect(summarize([])).toMatchObject({ kills: 0, recoveryMsP50: null });
+  });
+});

@@ -1,0 +1,91 @@
+import type { FaultPoint } from '../fault/fault-point.ts';
+import { findBroken, lookAround } from './invariants.ts';
+import { clean, killProcess, type Subject, VERBS, type Verb } from './verbs.ts';
+import type { World } from './world.ts';
+
+/*
+ * Who is struck at a fault point:
+ * - hostd: kill -9, then a new hostd over the same directory
+ * - recovery: as hostd, and the new hostd is killed as well, in the middle of cleaning up
+ * - qemu: kill -9 of the machine's process while hostd stands at the point
+ * - worker: its connection is cut while hostd stands at the point, as when the worker is killed; the verb goes on
+ * - ENOSPC, EIO: what comes next fails with that error
+ */
+export const VICTIMS = ['hostd', 'recovery', 'qemu', 'worker', 'ENOSPC', 'EIO'] as const;
+export type Victim = (typeof VICTIMS)[number];
+
+export type Scenario = { verb: Verb; point: FaultPoint; victim: Victim };
+export type Outcome = { broken: string[]; recoveryMs: number | null };
+
+const STRIKE_DEADLINE_MS = 120_000;
+/** Past its manifest a suspend can only be finished, so a failing disk is met by trying again, as after a crash. */
+const NOT_FOR_DISK_ERRORS: readonly FaultPoint[] = ['exit.qemu_gone', 'discard.renamed'];
+const RECOVERY_POINTS: readonly FaultPoint[] = ['recover.begun', 'recover.machine_done'];
+
+/** Every verb at every point with every victim that can be struck there. */
+export function listScenarios(victims: readonly Victim[] = VICTIMS): Scenario[] {
+  return VERBS.flatMap((verb) =>
+    verb.points.flatMap((point) =>
+      victims.filter((victim) => canStrike(verb, point, victim)).map((victim) => ({ verb, point, victim })),
+    ),
+  );
+}
+
+function canStrike(verb: Verb, point: FaultPoint, victim: Victim): boolean {
+  switch (victim) {
+    case 'hostd':
+    case 'recovery':
+      return true;
+    case 'qemu':
+      return verb.alive.includes(point);
+    case 'worker':
+      return verb.name !== 'exit';
+    case 'ENOSPC':
+    case 'EIO':
+      return !NOT_FOR_DISK_ERRORS.includes(point);
+  }
+}
+
+/** Harms one machine of the world and says what stayed broken afterwards. The world is left as it was, or this says why not. */
+export async function runScenario(world: World, { verb, point, victim }: Scenario, turn: number): Promise<Outcome> {
+  const { hostd } = world;
+  const subject: Subject = { machineId: world.nextId('mch'), snapshotId: world.nextId('snp') };
+  await verb.prepare(world, subject);
+  await hostd.kill();
+  const action =
+    victim === 'hostd' || victim === 'recovery' ? 'kill' : victim === 'qemu' || victim === 'worker' ? 'hold' : victim;
+  await hostd.start({ point, action });
+  const caller = new AbortController();
+  const asked = verb.ask(world, subject, caller.signal).then(
+    () => 'done',
+    (error: unknown) => String(error),
+  );
+  if (action === 'kill' || action === 'hold') await struckInTime(hostd.struck(), point);
+
+  const struckAt = performance.now();
+  if (victim === 'recovery') {
+    const again = RECOVERY_POINTS[turn % RECOVERY_POINTS.length]!;
+    await hostd.start({ point: again, action: 'kill' }).catch(() => {});
+    await struckInTime(hostd.struck(), again);
+  }
+  if (action === 'kill') await hostd.start();
+  if (victim === 'qemu') await killProcess(world, subject);
+  if (victim === 'worker') caller.abort();
+  if (action === 'hold') hostd.release();
+  const answer = await asked;
+  await world.settle();
+  const recoveryMs = action === 'kill' || victim === 'qemu' ? performance.now() - struckAt : null;
+
+  const broken = findBroken(await lookAround(hostd));
+  if ((victim === 'ENOSPC' || victim === 'EIO') && answer === 'done') broken.push(`${victim} was not told to the caller`);
+  broken.push(...(await verb.verify(world, subject, victim === 'qemu').catch((error: unknown) => [`asked again: ${error}`])));
+  await clean(world, subject).catch((error: unknown) => broken.push(`cleaning up: ${error}`));
+  broken.push(...findBroken(await lookAround(hostd)).map((what) => `in the end: ${what}`));
+  return { broken, recoveryMs };
+}
+
+async function struckInTime(struck: Promise<unknown>, point: FaultPoint): Promise<void> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`${point} was not passed`)), STRIKE_DEADLINE_MS);
+  await Promise.race([struck, late]).finally(() => clearTimeout(timer));
+}
