@@ -18,7 +18,11 @@ const CARRIED_DEADLINE_MS = 10_000;
 const NUDGE_AFTER_MS = 2_000;
 const NUDGE_FACTOR = 4;
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 5_000] as const;
+/** A connection that is lost sooner was none: a guest that hangs up at once must not keep us shaking hands and logging. */
+const STEADY_MS = 10_000;
 export const PROXY_PORT = 3128;
+/** Connections to the proxy address at a time; each is held here until the guest lets go of it. */
+const PROXY_CONNECTIONS_MAX = 512;
 
 export type ChannelOptions = {
   machineId: string;
@@ -110,8 +114,9 @@ export class GuestChannel {
     for (let failures = 0; !this.#closing; ) {
       try {
         const client = await this.#connectOnce(prelude);
-        failures = 0;
+        const connectedAt = performance.now();
         await new Promise<void>((resolve) => client.once('close', () => resolve()));
+        if (performance.now() - connectedAt > STEADY_MS) failures = 0;
         this.#setClient(null);
         if (this.#closing) return;
         this.#nudge = true;
@@ -138,7 +143,16 @@ export class GuestChannel {
       login: this.#options.login ?? GUEST_LOGIN,
       deadlineMs: carried ? CARRIED_DEADLINE_MS : HANDSHAKE_DEADLINE_MS,
     });
-    client.on('tcp connection', (_details, accept) => this.#options.onProxyConnection(accept()));
+    let proxied = 0;
+    client.on('tcp connection', (_details, accept, reject) => {
+      if (proxied >= PROXY_CONNECTIONS_MAX) return reject();
+      proxied += 1;
+      const stream = accept();
+      stream.once('close', () => {
+        proxied -= 1;
+      });
+      this.#options.onProxyConnection(stream);
+    });
     await forwardIn(client, this.#options.proxyPort ?? PROXY_PORT);
     this.lastConnect = { ms: Math.round(performance.now() - startedAt), carried: carried !== null };
     this.#setClient(client);

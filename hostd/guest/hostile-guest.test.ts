@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { createConnection, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import fc from 'fast-check';
 import pino from 'pino';
-import ssh2, { type ServerChannel } from 'ssh2';
+import ssh2, { type Connection, type ServerChannel } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GuestChannel } from './channel.ts';
+import { execInGuest, openCommand } from './exec.ts';
 import { listFiles, readFileInGuest } from './files.ts';
+import { connectSsh, GUEST_LOGIN } from './ssh.ts';
 
 const HOST_KEY = ssh2.utils.generateKeyPairSync('ed25519').private;
 
@@ -24,6 +27,26 @@ const uint32 = (value: number) => {
   return bytes;
 };
 const VERSION = frame(2, uint32(3));
+
+/** The parts of ssh2's server that send what its public methods would not. */
+type ServerProtocol = {
+  channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
+  channelWindowAdjust(channel: number, bytes: number): void;
+  channelData(channel: number, data: Buffer): void;
+  channelExtData(channel: number, data: Buffer, type: number): void;
+  _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
+  _cipher: { encrypt(packet: Buffer): void };
+};
+const protocolOf = (connection: Connection) => (connection as unknown as { _protocol: ServerProtocol })._protocol;
+const STDERR = 1;
+
+/** An SSH message as it is, whatever it says. */
+function sendRaw(connection: Connection, message: Uint8Array): void {
+  const { _packetRW: packets, _cipher: cipher } = protocolOf(connection);
+  const packet = packets.write.alloc(message.length);
+  packet.set(message, packets.write.allocStart);
+  cipher.encrypt(packets.write.finalize(packet));
+}
 
 describe('a hostile guest', { timeout: 30_000 }, () => {
   let dir: string;
@@ -77,6 +100,17 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     await expect(channel.client(300)).rejects.toMatchObject({ code: 'guest_unreachable' });
   });
 
+  /** A guest with an SSH server in order, apart from what `spoil` does with a new connection. */
+  function withServer(spoil: (connection: Connection) => void): Promise<GuestChannel> {
+    const ssh = new ssh2.Server({ hostKeys: [HOST_KEY] }, (connection) => {
+      connection.on('error', () => {});
+      connection.on('authentication', (auth) => auth.accept());
+      connection.on('request', (accept) => accept?.());
+      spoil(connection);
+    });
+    return connectTo((socket) => ssh.injectSocket(socket));
+  }
+
   /** A guest whose SSH is in order and whose SFTP server answers each request with the given bytes. */
   async function withSftpReplies(replies: Buffer[]): Promise<GuestChannel> {
     const answer = (channel: ServerChannel) => {
@@ -87,13 +121,9 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
         else channel.close();
       });
     };
-    const ssh = new ssh2.Server({ hostKeys: [HOST_KEY] }, (client) => {
-      client.on('error', () => {});
-      client.on('authentication', (auth) => auth.accept());
-      client.on('request', (accept) => accept?.());
-      client.on('session', (accept) => accept().on('subsystem', (acceptSubsystem) => answer(acceptSubsystem())));
-    });
-    return connectTo((socket) => ssh.injectSocket(socket));
+    return withServer((connection) =>
+      connection.on('session', (accept) => accept().on('subsystem', (acceptSubsystem) => answer(acceptSubsystem()))),
+    );
   }
 
   it.each([
@@ -112,5 +142,97 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     const client = await channel.client(20_000);
     await expect(listFiles({ client, path: '/', deadlineMs: 300 })).rejects.toMatchObject({ name: 'HostdError' });
     await expect(readFileInGuest({ client, path: '/x', deadlineMs: 300 })).rejects.toMatchObject({ name: 'HostdError' });
+  });
+
+  const cat = { argv: ['cat'], user: 'root', cwd: '/', timeoutMs: 20_000, stdin: Buffer.alloc(1_000_000) } as const;
+
+  it.each([
+    ['packets of no size', 2 ** 21, 0],
+    ['packets of one byte', 2 ** 21, 1],
+    ['a window of four gigabytes', 2 ** 32 - 1, 32_768],
+  ])('that asks for %s loses the connection, and hostd goes on', async (_name, window, packetSize) => {
+    const channel = await withServer((connection) => {
+      const protocol = protocolOf(connection);
+      const confirm = protocol.channelOpenConfirm.bind(protocol);
+      protocol.channelOpenConfirm = (remote, local) => confirm(remote, local, window, packetSize);
+      connection.on('session', (accept) => accept().on('exec', (acceptExec) => acceptExec()));
+    });
+    const client = await channel.client(20_000);
+    await expect(execInGuest(client, cat)).rejects.toMatchObject({ code: 'guest_unreachable' });
+  });
+
+  it('that opens its window further and further loses the connection', async () => {
+    const channel = await withServer((connection) =>
+      connection.on('session', (accept) =>
+        accept().on('exec', (acceptExec) => {
+          const { id } = (acceptExec() as unknown as { outgoing: { id: number } }).outgoing;
+          for (let round = 0; round < 10; round += 1) protocolOf(connection).channelWindowAdjust(id, 2 ** 22);
+        }),
+      ),
+    );
+    const client = await channel.client(20_000);
+    await expect(execInGuest(client, cat)).rejects.toMatchObject({ code: 'guest_unreachable' });
+  });
+
+  it.each(['output', 'error output'] as const)('that sends %s beyond the window loses the connection', async (which) => {
+    const channel = await withServer((connection) =>
+      connection.on('session', (accept) =>
+        accept().on('exec', (acceptExec) => {
+          const { id } = (acceptExec() as unknown as { outgoing: { id: number } }).outgoing;
+          const piece = Buffer.alloc(32_768, 'x');
+          const protocol = protocolOf(connection);
+          for (let sent = 0; sent <= 2 ** 24; sent += piece.length) {
+            if (which === 'output') protocol.channelData(id, piece);
+            else protocol.channelExtData(id, piece, STDERR);
+          }
+        }),
+      ),
+    );
+    const client = await channel.client(20_000);
+    const lost = new Promise<void>((resolve) => client.once('close', () => resolve()));
+    // Nobody reads, as when the person behind it is slow.
+    const unread = await openCommand(client, 'x');
+    await lost;
+    expect(unread.readableLength + unread.stderr.readableLength).toBeLessThan(2 ** 22);
+  });
+
+  it('that opens channels nobody asked for gets none of them', async () => {
+    const opened: string[] = [];
+    const channel = await withServer((connection) => {
+      const note = (name: string) => (error: Error | undefined) => opened.push(error ? '' : name);
+      connection.once('ready', () => {
+        connection.x11('127.0.0.1', 6000, note('x11'));
+        connection.forwardOut('127.0.0.1', 22, '127.0.0.1', 5432, note('another forward'));
+        connection.openssh_forwardOutStreamLocal('/run/host.sock', note('unix socket'));
+      });
+    });
+    const client = await channel.client(20_000);
+    // The answer to a request of ours comes after those to theirs.
+    await expect(openCommand(client, 'x')).rejects.toMatchObject({ code: 'guest_unreachable' });
+    expect(opened).toEqual(['', '', '']);
+  });
+
+  it('whose SSH messages are random ends at most its own connection', async () => {
+    let connection: Connection | null = null;
+    await withServer((made) => {
+      connection = made;
+      made.on('session', (accept) => accept().on('exec', (acceptExec) => acceptExec()));
+    });
+    // Above all those of the connection protocol, from 80 on; any length up to 200 bytes behind the type.
+    const message = fc.tuple(
+      fc.oneof(fc.integer({ min: 80, max: 100 }), fc.integer({ min: 1, max: 127 })),
+      fc.uint8Array({ maxLength: 200 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 8 }), async (messages) => {
+        const client = await connectSsh(createConnection(path.join(dir, 'port')), { login: GUEST_LOGIN, deadlineMs: 20_000 });
+        await openCommand(client, 'x');
+        const over = new Promise<void>((resolve) => client.once('close', () => resolve()));
+        for (const [type, rest] of messages) sendRaw(connection!, Uint8Array.of(type, ...rest));
+        connection!.end();
+        await over;
+      }),
+      { seed: 20261126, numRuns: 200 },
+    );
   });
 });

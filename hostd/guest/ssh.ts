@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Client } from 'ssh2';
 import { HostdError } from '../errors.ts';
+import { beWary } from './wary-ssh.ts';
 
 /** Without a key the method is `none`. */
 export type SshLogin = { username: string; privateKey?: Buffer };
@@ -46,6 +47,7 @@ export function connectSsh(sock: Duplex, { login, deadlineMs }: { login: SshLogi
           compress: ['none'],
         },
       });
+      beWary(client);
     } catch (cause) {
       fail(cause);
     }

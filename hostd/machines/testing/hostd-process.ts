@@ -16,27 +16,46 @@ export type Reply = { ok: true; value: unknown } | { ok: false; error: { code: s
 /** The real hostd as a process of its own, over a data directory of its own, to be killed and started again. */
 export class HostdProcess {
   readonly dataDir: string;
+  readonly token = TOKEN;
   readonly #accelerator: string;
+  readonly #env: Record<string, string>;
+  /** Everything this hostd and its predecessors wrote, oldest first. */
+  readonly log: string[] = [];
   #child: ChildProcess | null = null;
   #url = '';
   #exited: Promise<'exited'> = Promise.resolve('exited');
   #held: Promise<'held'> = new Promise(() => {});
 
-  private constructor(dataDir: string, accelerator: string) {
+  private constructor(dataDir: string, accelerator: string, env: Record<string, string>) {
     this.dataDir = dataDir;
     this.#accelerator = accelerator;
+    this.#env = env;
   }
 
-  /** Shares the image of this host's data directory and is on its file system. */
-  static async make(): Promise<HostdProcess> {
+  /**
+   * Shares the image of this host's data directory and is on its file system.
+   *
+   * @param env more of hostd's settings
+   */
+  static async make(env: Record<string, string> = {}): Promise<HostdProcess> {
     const { layout, driver } = await openTestHost();
     const dataDir = await mkdtemp(path.join(layout.dataDir, 'test-'));
     await symlink(layout.images, path.join(dataDir, 'images'));
-    return new HostdProcess(dataDir, driver.platform.accelerator);
+    return new HostdProcess(dataDir, driver.platform.accelerator, env);
   }
 
   get layout() {
     return layoutOf(this.dataDir);
+  }
+
+  /** Base of every route, `http://127.0.0.1:port/v1`. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** Null while it does not run. */
+  get pid(): number | null {
+    return this.#child?.exitCode === null ? (this.#child.pid ?? null) : null;
   }
 
   /** @param fault strikes this run of hostd there; see hostd/fault/fault-point.ts */
@@ -49,18 +68,18 @@ export class HostdProcess {
       HOSTD_TOKEN: TOKEN,
       HOSTD_ACCELERATOR: this.#accelerator,
       HOSTD_FAULT: fault ? `${fault.point}=${fault.action}` : '',
+      ...this.#env,
     };
     const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#exited = new Promise((resolve) => child.once('exit', () => resolve('exited')));
     const held = Promise.withResolvers<'held'>();
     this.#held = held.promise;
-    const output: string[] = [];
-    child.stderr.on('data', (chunk) => output.push(String(chunk)));
+    child.stderr.on('data', (chunk) => this.log.push(String(chunk).trimEnd()));
     const port = await new Promise<number>((resolve, reject) => {
-      child.once('exit', () => reject(new Error(`hostd ended: ${output.join('')}`)));
+      child.once('exit', () => reject(new Error(`hostd ended: ${this.log.slice(-20).join('\n')}`)));
       readline.createInterface({ input: child.stdout }).on('line', (line) => {
-        output.push(`${line}\n`);
+        this.log.push(line);
         const { event, address } = JSON.parse(line) as { event?: string; address?: { port: number } };
         if (event === 'hostd.listening' && address) resolve(address.port);
         if (event === 'fault.held') held.resolve('held');

@@ -1,0 +1,58 @@
+import type { Client } from 'ssh2';
+
+/** Every SSH server offers at least 32 KiB; ssh2 cuts what it sends into pieces of the size that the server names. */
+const PACKET_BYTES_MIN = 1024;
+/** sshd offers 2 MiB. What a server lets us send and does not take in is held in our memory. */
+const WINDOW_BYTES_MAX = 8 * 1024 * 1024;
+
+type Handler = (protocol: unknown, ...args: unknown[]) => void;
+type Window = { window: number; packetSize: number };
+type Channel = { incoming: Window; outgoing: Window };
+type Internals = {
+  _protocol: { _handlers: Record<string, Handler | undefined> };
+  _chanMgr: { get(id: unknown): unknown };
+};
+
+/**
+ * ssh2's client takes the server's word in three places where a hostile guest could stop hostd for every machine: packets of no
+ * size make it loop for ever, data beyond the window is kept without end, and so is data that a huge window invites. Here
+ * those end the connection. They are seen in ssh2's own message handlers, because its public interface shows them too late.
+ *
+ * @throws when this release of ssh2 is built in another way: hostd must not run on one that is not watched
+ */
+export function beWary(client: Client): void {
+  const { _protocol: protocol, _chanMgr: channels } = client as unknown as Internals;
+  const before = (message: string, check: (args: unknown[]) => void) => {
+    const handler = protocol?._handlers?.[message];
+    if (!handler || typeof channels?.get !== 'function') throw new Error(`this ssh2 has no handler for ${message}`);
+    protocol._handlers[message] = (self, ...args) => {
+      check(args);
+      handler(self, ...args);
+    };
+  };
+  const channelOf = (id: unknown) => {
+    const found = channels.get(id);
+    return typeof found === 'object' && found !== null && 'incoming' in found ? (found as Channel) : null;
+  };
+
+  // ssh2 turns what is thrown here into an error of the connection.
+  const requireSizes = ([info]: unknown[]) => {
+    const { window, packetSize } = info as Window;
+    if (packetSize < PACKET_BYTES_MIN) throw new Error(`the guest wants packets of ${packetSize} bytes`);
+    if (window > WINDOW_BYTES_MAX) throw new Error(`the guest offers a window of ${window} bytes`);
+  };
+  const requireWindow = ([id, data]: unknown[]) => {
+    const channel = channelOf(id);
+    if (channel && Buffer.isBuffer(data) && data.length > channel.incoming.window)
+      throw new Error('the guest sends more than it was asked for');
+  };
+  before('CHANNEL_OPEN', requireSizes);
+  before('CHANNEL_OPEN_CONFIRMATION', requireSizes);
+  before('CHANNEL_DATA', requireWindow);
+  before('CHANNEL_EXTENDED_DATA', requireWindow);
+  before('CHANNEL_WINDOW_ADJUST', ([id, amount]) => {
+    const channel = channelOf(id);
+    if (channel && channel.outgoing.window + Number(amount) > WINDOW_BYTES_MAX)
+      throw new Error('the guest opens its window without end');
+  });
+}
