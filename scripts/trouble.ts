@@ -14,6 +14,7 @@ import { StageError } from './stage.ts';
  * Names of cases as arguments run only those.
  */
 const PATIENCE = { everyMs: 500, deadlineMs: 8 * 60_000, forgiving: true };
+const MARK = '/home/agent/trouble.txt';
 const PARTS = ['worker', 'hostd', 'web'] as const;
 
 type View = Awaited<ReturnType<Api['sessions']['get']['query']>>;
@@ -68,6 +69,8 @@ async function runCase(name: string, rule: Case, api: Api, org: string, settings
   });
   await eventually('tool call', async () => (await rows()).some((row) => row.event.kind === 'tool_call'));
   const before = await observe(hostd, awake);
+  // What only the machine's disk has.
+  await execInGuest(hostd, awake, `echo ${sessionId} > ${MARK} && sync ${MARK}`);
   const rowsBefore = await rows();
   const done = await rule.harm({ settings, hostd, before });
   const harmedAt = performance.now();
@@ -90,12 +93,13 @@ async function runCase(name: string, rule: Case, api: Api, org: string, settings
     return session.state === 'running' && session.machineId;
   });
   const after = await eventually('an agent in the machine', () => observe(hostd, again));
+  const fileKept = (await execInGuest(hostd, again, `cat ${MARK} || true`)) === sessionId;
   const sameMachine = after.bootId === before.bootId && sameAgent(after, before);
   const next = await eventually('the end of a further turn', async () => {
     return (await rows()).find((row) => row.seq > (rowsAfter.at(-1)?.seq ?? 0) && row.event.kind === 'turn_ended');
   });
   const worksAgain = next.event.kind === 'turn_ended' && next.event.stopReason !== 'failed';
-  const ok = kept && worksAgain && (rule.outcome === 'kept' ? sameMachine && pushed > 0 : said.length > 0);
+  const ok = kept && fileKept && worksAgain && (rule.outcome === 'kept' ? sameMachine && pushed > 0 : said.length > 0);
   await api.sessions.stop.mutate({ org, sessionId });
   return {
     name,
@@ -106,6 +110,7 @@ async function runCase(name: string, rule: Case, api: Api, org: string, settings
     kept,
     pushed,
     sameMachine,
+    fileKept,
     worksAgain,
     said,
   };

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { chooseProvider } from '../server/gateway/provider.ts';
+import { chooseProvider, describeProvider, type ModelProvider } from '../server/gateway/provider.ts';
 
 /* The worker's settings, read once at start by main.ts only. An empty variable counts as unset. */
 const envSchema = z
@@ -30,8 +30,13 @@ const envSchema = z
     ...env,
     FORGE_DIR: env.FORGE_DIR ?? path.join(env.WARREN_DATA_DIR, 'forge'),
     /** What agents ask the gateway for. The key itself is the web process's; here it only decides whether there is one. */
-    model: chooseProvider({ OPENAI_API_KEY, OPENAI_BASE_URL, WARREN_MODEL }).model,
+    model: modelOf(chooseProvider({ OPENAI_API_KEY, OPENAI_BASE_URL, WARREN_MODEL })),
   }));
+
+function modelOf(provider: ModelProvider) {
+  const { model: name, scripted } = describeProvider(provider);
+  return { name, scripted };
+}
 
 export type Env = z.infer<typeof envSchema>;
 

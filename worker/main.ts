@@ -37,7 +37,7 @@ const deps: WorkerDeps = {
   signals,
   clock: systemClock,
   log,
-  agent: codexAgent({ model: env.model }),
+  agent: codexAgent(env.model),
   forgeDir: env.FORGE_DIR,
   grantSecret: env.WARREN_GRANT_SECRET,
   internalUrl: `http://127.0.0.1:${env.WARREN_INTERNAL_PORT}`,
@@ -56,7 +56,7 @@ const health = setInterval(
   () => log.info({ event: 'worker.health', jobs, rssMiB: Math.round(process.memoryUsage.rss() / 2 ** 20) }, 'alive'),
   HEALTH_MS,
 );
-log.info({ event: 'worker.ready', model: env.model, host: env.HOSTD_URL }, 'worker ready');
+log.info({ event: 'worker.ready', model: env.model.name, host: env.HOSTD_URL }, 'worker ready');
 
 let ending: Promise<void> | null = null;
 function end(signal: string): Promise<void> {

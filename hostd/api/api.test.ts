@@ -181,7 +181,7 @@ describe.skipIf(!hasSshd)(
       const created = { lease: 1, source: { kind: 'image' }, memoryMiB: 1024, vcpus: 1, diskGiB: 8, hostname: 'warren', egress };
       expect(machines.calls).toEqual([
         ['create', MACHINE, created],
-        ['suspend', MACHINE, { lease: 2, snapshotId }],
+        ['suspend', MACHINE, { lease: 2, snapshotId, memory: 'keep' }],
         ['setEgress', MACHINE, egress],
         ['remove', MACHINE, 3],
         ['removeSnapshot', snapshotId],

@@ -11,7 +11,8 @@ import { z } from 'zod';
  *   PUT    /v1/machines/:machineId               CreateMachine  -> MachineView        (safe to repeat)
  *   DELETE /v1/machines/:machineId?lease=N       kills it, removes its files          (safe to repeat)
  *   POST   /v1/machines/:machineId/suspend       SuspendMachine -> SuspendResult      (safe to repeat)
- *                                                an exited machine becomes a snapshot of its disk alone, for `disk` sources
+ *                                                an exited machine, or one told to drop its memory, becomes a snapshot
+ *                                                of its disk alone, for `disk` sources
  *   PUT    /v1/machines/:machineId/egress        SetEgress      -> {}
  *   GET    /v1/machines/:machineId/egress-log    ?after=seq     -> EgressLogEntry[]
  *   POST   /v1/machines/:machineId/exec          Exec           -> ExecResult
@@ -114,8 +115,13 @@ export const machineViewSchema = z.object({
 });
 export type MachineView = z.infer<typeof machineViewSchema>;
 
-export const suspendMachineSchema = z.object({ lease: z.number().int().min(1), snapshotId: idSchema });
-export type SuspendMachine = z.infer<typeof suspendMachineSchema>;
+export const suspendMachineSchema = z.object({
+  lease: z.number().int().min(1),
+  snapshotId: idSchema,
+  /** `drop` ends QEMU where it stands and keeps the disk alone: for a machine that cannot be put to sleep. */
+  memory: z.enum(['keep', 'drop']).default('keep'),
+});
+export type SuspendMachine = z.input<typeof suspendMachineSchema>;
 
 export const guestProcessSchema = z.object({
   pid: z.number().int(),
@@ -147,6 +153,11 @@ export const snapshotManifestSchema = z.object({
   createdAt: z.iso.datetime(),
 });
 export type SnapshotManifest = z.infer<typeof snapshotManifestSchema>;
+
+/** False for a snapshot of a disk alone: it can be started from (`disk`), not resumed. */
+export function holdsMemory({ deviceStateSha256 }: Pick<SnapshotManifest, 'deviceStateSha256'>): boolean {
+  return deviceStateSha256 !== '';
+}
 
 export const snapshotViewSchema = z.object({
   snapshotId: idSchema,

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { holdsMemory } from '../contract/machines.ts';
 import { requireSnapshot, writeManifest } from '../storage/snapshots.ts';
 import type { Machines } from './machines.ts';
 import type { FakeGuestSide } from './testing/fake-guest-side.ts';
@@ -281,6 +282,17 @@ describe('a machine that ends by itself', () => {
     expect(await machines.list()).toEqual([]);
     const resume = machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }));
     await expect(resume).rejects.toMatchObject({ code: 'incompatible' });
+    expect((await machines.create(MACHINE, aRequest({ kind: 'disk', snapshotId: SNAPSHOT }))).state).toBe('running');
+  });
+});
+
+describe('a machine that is to keep its disk alone', () => {
+  it('is ended, and becomes a snapshot that boots; asking again is fine', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    const asked = { lease: 1, snapshotId: SNAPSHOT, memory: 'drop' } as const;
+    const { snapshot, processGone } = await machines.suspend(MACHINE, asked);
+    expect([processGone, holdsMemory(snapshot.manifest), alive()]).toEqual([true, false, []]);
+    expect((await machines.suspend(MACHINE, asked)).snapshot).toEqual(snapshot);
     expect((await machines.create(MACHINE, aRequest({ kind: 'disk', snapshotId: SNAPSHOT }))).state).toBe('running');
   });
 });

@@ -17,7 +17,7 @@ import {
 import { discard } from '../storage/trash.ts';
 import { collectConsole } from './console.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
-import { endMachine } from './exit.ts';
+import { endMachine, markExited } from './exit.ts';
 import { inspectGuest } from './inspect.ts';
 import { type MachineRecord, readRecord, writeRecord } from './record.ts';
 
@@ -36,12 +36,15 @@ export async function suspendMachine(ctx: MachineContext, machineId: string, inp
   const requestedAt = performance.now();
   return ctx.locks.run(machineId, async () => {
     await requireLease(ctx.layout, machineId, input.lease);
-    const record = await readRecord(ctx.layout, machineId);
+    let record = await readRecord(ctx.layout, machineId);
     const done = await readManifest(ctx.layout, ctx.layout.snapshot(input.snapshotId));
     if (done && done.machineId === machineId && record === null) return resultOf(ctx, done);
     if (done) throw conflict(`snapshot ${input.snapshotId} exists already: choose a new id`);
     if (!record) throw new HostdError('not_found', { message: `there is no machine ${machineId}`, phase: 'machine.suspend' });
     if (record.phase === 'starting') throw conflict(`machine ${machineId} is still being made`);
+    if (input.memory === 'drop' && record.exitReason === null) {
+      record = await markExited(ctx, record, ctx.connected.get(machineId) ?? null, 'ended to keep its disk alone');
+    }
     const suspending = await writeRecord(ctx.layout, { ...record, phase: 'suspending', snapshotId: input.snapshotId });
     await faultPoint('suspend.recorded');
     if (record.exitReason === null) await saveOrGoOn(ctx, suspending);

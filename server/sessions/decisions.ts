@@ -122,6 +122,24 @@ export function decideFailure(facts: { state: SessionState; retryable: boolean; 
   return { kind: 'settle', to: SESSION_RULES[facts.state].onFailure ?? 'failed' };
 }
 
+/** A person who looks at a failure retries within this time, in the machine as it stands. */
+export const FAILED_MACHINE_MS = 15 * 60_000;
+/** One that cannot be put to sleep for so long gives up its memory for its disk. */
+export const FAILED_MEMORY_MS_MAX = 60 * 60_000;
+/** One of which nothing can be kept for so long is removed. */
+export const FAILED_MACHINE_MS_MAX = 24 * 60 * 60_000;
+
+/** A failed session's machine runs on, for nobody. Each answer includes what comes before it. */
+export function decideFailedMachine(
+  { state, machineId, stateSince }: { state: SessionState; machineId: string | null; stateSince: Date },
+  now: Date,
+): 'leave' | 'suspend' | 'drop_memory' | 'give_up' {
+  const ageMs = now.getTime() - stateSince.getTime();
+  if (state !== 'failed' || machineId === null || ageMs < FAILED_MACHINE_MS) return 'leave';
+  if (ageMs < FAILED_MEMORY_MS_MAX) return 'suspend';
+  return ageMs < FAILED_MACHINE_MS_MAX ? 'drop_memory' : 'give_up';
+}
+
 export type OverdueDecision = { kind: 'none' } | { kind: 'settle'; to: SessionState; overdueMs: number };
 
 /** Has a passing state lasted longer than it may? */

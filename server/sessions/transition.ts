@@ -23,7 +23,16 @@ export type TransitionInput = {
   /** Columns that change together with the state. */
   set?: Pick<
     Prisma.SessionUncheckedUpdateManyInput,
-    'machineId' | 'snapshotId' | 'hostId' | 'templateId' | 'lease' | 'stateReason' | 'agentSessionId' | 'agentOffset' | 'worktree'
+    | 'machineId'
+    | 'snapshotId'
+    | 'hostId'
+    | 'templateId'
+    | 'lease'
+    | 'stateReason'
+    | 'agentSessionId'
+    | 'agentOffset'
+    | 'agentModel'
+    | 'worktree'
   >;
   /** Adds the `drive-session` job, for callers that do not drive the session themselves. */
   drive: boolean;

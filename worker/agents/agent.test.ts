@@ -6,7 +6,9 @@ import { codexAgent } from './codex.ts';
 describe('agentEnvFile', () => {
   it('keeps values as they are through the quoting of systemd', () => {
     const value = 'a "b" \\ c';
-    const [line] = agentEnvFile({ name: 'x', command: value, env: {}, files: [] }).split('\n');
+    const [line] = agentEnvFile({ name: 'x', model: { name: 'm', scripted: true }, command: value, env: {}, files: [] }).split(
+      '\n',
+    );
     // systemd's double quotes follow the shell's rules for these characters.
     expect(execFileSync('sh', ['-c', `${line}; printf %s "$AGENT_COMMAND"`]).toString()).toBe(value);
   });
@@ -14,7 +16,7 @@ describe('agentEnvFile', () => {
 
 describe('codexAgent', () => {
   it('asks our gateway, with no sandbox of its own and nothing sent elsewhere', () => {
-    const text = codexAgent({ model: 'warren-demo' }).files[0]?.text;
+    const text = codexAgent({ name: 'warren-demo', scripted: true }).files[0]?.text;
     expect(text).toContain('model = "warren-demo"');
     expect(text).toContain('base_url = "http://models.warren.internal/v1"');
     expect(text).toContain('sandbox_mode = "danger-full-access"');
@@ -22,7 +24,7 @@ describe('codexAgent', () => {
   });
 
   it('knows which of its own messages tell people nothing', () => {
-    const { noise } = codexAgent({ model: 'x' });
+    const { noise } = codexAgent({ name: 'x', scripted: false });
     expect(
       noise?.test('Model metadata for `warren-demo` not found. Defaulting to fallback metadata; this can degrade performance'),
     ).toBe(true);

@@ -2,6 +2,8 @@
 export type AgentDefinition = {
   /** Shown to people and stored with sessions. */
   name: string;
+  /** What it asks the model gateway for, as `files` and `env` set it up. */
+  model: { name: string; scripted: boolean };
   /** What the agent unit runs. */
   command: string;
   /** Beyond what the image sets for every process: proxy, PATH, HOME. */

@@ -5,12 +5,13 @@ import type { AgentDefinition } from './agent.ts';
  * does not. It needs no account: the model endpoint is ours, and the key is added outside the machine.
  * Its own sandbox and approvals are off, because the machine is the sandbox.
  */
-export function codexAgent({ model }: { model: string }): AgentDefinition {
+export function codexAgent(model: AgentDefinition['model']): AgentDefinition {
   return {
     name: 'codex',
+    model,
     command: 'codex-acp',
     env: { HOME: '/home/agent', RUST_LOG: 'error' },
-    files: [{ path: '/home/agent/.codex/config.toml', text: config(model) }],
+    files: [{ path: '/home/agent/.codex/config.toml', text: config(model.name) }],
     // Said once per session about every model Codex was not built knowing.
     noise: /^Model metadata for `[^`]*` not found\./,
   };

@@ -1,7 +1,7 @@
 import { withOrg } from '../../server/db.ts';
 import { enqueue } from '../../server/jobs/enqueue.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
-import { decideOverdue } from '../../server/sessions/decisions.ts';
+import { decideFailedMachine, decideOverdue } from '../../server/sessions/decisions.ts';
 import { PASSING_STATES, type SessionState } from '../../server/sessions/states.ts';
 import { transition } from '../../server/sessions/transition.ts';
 import type { WorkerDeps } from '../deps.ts';
@@ -54,13 +54,21 @@ async function driveForgotten(deps: WorkerDeps): Promise<void> {
   const driven = await deps.systemDb.$queryRaw<{ singleton_key: string }[]>`
     select singleton_key from pgboss.job where name = 'drive-session' and state in ('created', 'retry', 'active')`;
   const keys = new Set(driven.map(({ singleton_key }) => singleton_key));
-  const awake = await deps.systemDb.session.findMany({
-    where: { state: { in: ['provisioning', 'running', 'suspending', 'resuming', 'stopping'] } },
-    select: { id: true, orgId: true },
+  const candidates = await deps.systemDb.session.findMany({
+    where: {
+      OR: [
+        { state: { in: ['provisioning', 'running', 'suspending', 'resuming', 'stopping'] } },
+        { state: 'failed', machineId: { not: null } },
+      ],
+    },
+    select: { id: true, orgId: true, state: true, machineId: true, stateSince: true },
   });
-  for (const { id, orgId } of awake) {
+  const now = deps.clock.now();
+  for (const { id, orgId, ...session } of candidates) {
     if (keys.has(id)) continue;
-    deps.log.warn({ event: 'session.forgotten', sessionId: id }, 'session had no driver');
+    // Its driver puts the machine away: one at a time with whoever retries the session.
+    if (session.state === 'failed' && decideFailedMachine(session, now) === 'leave') continue;
+    if (session.state !== 'failed') deps.log.warn({ event: 'session.forgotten', sessionId: id }, 'session had no driver');
     await withOrg(deps.db, orgId, (tx) => enqueue(tx, 'drive-session', { orgId, sessionId: id }));
   }
 }

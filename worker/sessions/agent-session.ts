@@ -4,6 +4,7 @@ import type { Session, Template } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import { tryGit } from '../../server/forge/git.ts';
 import { repositoryDir } from '../../server/forge/layout.ts';
+import { appendEvent } from '../../server/sessions/append-event.ts';
 import {
   initializeFrame,
   initializeResultSchema,
@@ -11,8 +12,10 @@ import {
   newSessionFrame,
   newSessionResultSchema,
 } from '../acp/frames.ts';
+import type { AgentDefinition } from '../agents/agent.ts';
 import { agentProcessSchema, agentStderrTail, isSameProcess, restartAgent, sightAgent } from '../guest/agent-process.ts';
-import { preparedAgentSchema } from '../templates/start-agent.ts';
+import type { Guest } from '../guest/run-script.ts';
+import { installSettings, preparedAgentSchema } from '../templates/start-agent.ts';
 import { deliverFrom, storeRequest } from './agent-requests.ts';
 import { type Driver, guestOf, inOrg, MovedError, readSession, ShutdownError, StepError } from './driver.ts';
 import { followAgent } from './follow-agent.ts';
@@ -78,10 +81,13 @@ export async function openAgentSession(driver: Driver, template: Template): Prom
   const session = await readSession(driver);
   const prepared = preparedAgentSchema.safeParse(template.agent).data;
   const { process } = await sightAgent(await guestOf(driver, session), prepared?.process);
-  if (process === null) return reviveAgent(driver);
+  const { model } = driver.deps.agent;
+  // Set up for another model than is served by now: this process would ask for the wrong one.
+  if (process === null || (prepared?.model ?? model.name) !== model.name) return reviveAgent(driver);
+  const asking = askingFor(driver.deps.agent);
   if (prepared && isSameProcess(process, prepared.process) && (await hasSameInstructions(driver, session, template))) {
     return inOrg(driver, async (tx) => {
-      await tx.session.update({ where: { id: session.id }, data: { agentSessionId: prepared.sessionId } });
+      await tx.session.update({ where: { id: session.id }, data: { agentSessionId: prepared.sessionId, ...asking } });
       await tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process } });
     });
   }
@@ -91,7 +97,7 @@ export async function openAgentSession(driver: Driver, template: Template): Prom
     (id) => newSessionFrame(id, GUEST.workspace),
     newSessionResultSchema,
     async (tx, result) => {
-      await tx.session.update({ where: { id: session.id }, data: { agentSessionId: result.sessionId } });
+      await tx.session.update({ where: { id: session.id }, data: { agentSessionId: result.sessionId, ...asking } });
       await tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process } });
     },
   );
@@ -116,16 +122,37 @@ export async function ensureAgent(driver: Driver): Promise<'same' | 'loaded' | '
   const machine = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: session.machineId! } }));
   const expected = agentProcessSchema.safeParse(machine.agentProcess).data ?? null;
   const { process } = await sightAgent(await guestOf(driver, session), expected);
-  if (session.agentSessionId && isSameProcess(process, expected)) return 'same';
+  const followsModel = (session.agentModel ?? session.modelName) === driver.deps.agent.model.name;
+  if (followsModel && session.agentSessionId && isSameProcess(process, expected)) return 'same';
   await reviveAgent(driver);
   const after = await readSession(driver);
   return after.agentSessionId === session.agentSessionId ? 'loaded' : 'new';
+}
+
+/** A session's columns once its agent asks for this agent's model. */
+function askingFor({ model: { name, scripted } }: AgentDefinition) {
+  return { agentModel: name, modelName: name, scripted };
+}
+
+/** Sets the agent up for the model that is served now, and says so where the session began with another. */
+async function followModel(driver: Driver, session: Session, guest: Guest): Promise<void> {
+  const { agent } = driver.deps;
+  const asking = askingFor(agent);
+  if (session.agentModel === asking.agentModel) return;
+  await installSettings(guest, agent);
+  await inOrg(driver, async (tx) => {
+    await tx.session.update({ where: { id: session.id }, data: asking });
+    if (session.modelName === asking.modelName) return;
+    const detail = `${session.modelName} is no longer served here; the agent is started anew and asks for ${asking.modelName}`;
+    await appendEvent(tx, driver.ref, { kind: 'progress', label: 'Model changed', ms: null, detail });
+  });
 }
 
 /** Starts the agent anew and takes up the old conversation where it can, or begins another. */
 async function reviveAgent(driver: Driver): Promise<void> {
   const session = await readSession(driver);
   const guest = await guestOf(driver, session);
+  await followModel(driver, session, guest);
   await restartAgent(guest);
   const { process } = await sightAgent(guest);
   const hello = await askAgent(driver, 'initialize', (id) => initializeFrame(id), initializeResultSchema);

@@ -4,28 +4,28 @@ import type { FakeGuest } from '../../server/hosts/fake/fake-machine.ts';
 import { stopSession } from '../../server/sessions/control-session.ts';
 import { openTestDatabase } from '../../server/testing/database.ts';
 import { buildTemplate } from '../templates/build-template.ts';
-import { type TestWorker, workerRig } from '../testing/rig.ts';
+import { workerRig } from '../testing/rig.ts';
 
 const HOST = new FakeHost().host();
 const test = openTestDatabase();
-const { rig, aWorker, aTask, drive, say, read, messages, events, guest, until, inOrg, setPolicy, restartHost, commitFile } =
-  workerRig(test);
-
-/** Builds whatever template is asked for, as the other queue of the same process would. */
-async function buildAsked(worker: TestWorker) {
-  const template = await until(() =>
-    inOrg((tx) => tx.template.findFirstOrThrow({ where: { repositoryId: rig.repository.id, state: 'building' } })),
-  );
-  await buildTemplate(worker.deps, { orgId: rig.org.orgId, templateId: template.id });
-}
-
-async function aRunningSession(worker = aWorker()) {
-  const session = await aTask();
-  const driving = drive(worker, session);
-  await buildAsked(worker);
-  await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
-  return { worker, session, driving };
-}
+const {
+  rig,
+  aRunningSession,
+  buildAsked,
+  aWorker,
+  aTask,
+  drive,
+  say,
+  read,
+  messages,
+  events,
+  guest,
+  until,
+  inOrg,
+  setPolicy,
+  restartHost,
+  commitFile,
+} = workerRig(test);
 
 describe('driving a session', () => {
   it('takes a task from template to the end of its turn', async () => {

@@ -12,6 +12,7 @@ import { describeFailure, isRetryable } from './describe-failure.ts';
 import { addEvent, type Driver, guestOf, MovedError, pause, readSession, ShutdownError, SupersededError } from './driver.ts';
 import { loseMachine } from './lose-machine.ts';
 import { provision } from './provision.ts';
+import { putAway } from './put-away.ts';
 import { resume } from './resume.ts';
 import { runTurns } from './run-turns.ts';
 import { settleFailure } from './settle-failure.ts';
@@ -68,6 +69,12 @@ async function drive(driver: Driver): Promise<void> {
   for (;;) {
     if (driver.deps.shutdown.aborted) throw new ShutdownError('worker is shutting down');
     const session = await readSession(driver);
+    if (session.state === 'failed') {
+      // Its host may be away, which is no news about the session: the reaper asks again.
+      return putAway(driver, session).catch((err: unknown) =>
+        driver.log.warn({ event: 'machine.not_put_away', machineId: session.machineId, err }, 'left to the next sweep'),
+      );
+    }
     const step = STEPS[session.state];
     if (!step) return;
     try {

@@ -114,7 +114,7 @@ async function placeMachine(driver: Driver, session: Session, template: Template
     const machine = await insertMachine(tx, { orgId, hostId, lease, purpose: 'session', owner });
     const { count } = await tx.session.updateMany({
       where: { id: session.id, version: session.version },
-      data: { machineId: machine.id, hostId, lease, agentSessionId: null, agentOffset: template.agentOffset },
+      data: { machineId: machine.id, hostId, lease, agentSessionId: null, agentModel: null, agentOffset: template.agentOffset },
     });
     if (count === 0) throw new MovedError(`session ${session.id} moved on`);
     return machine;

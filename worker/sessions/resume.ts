@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import type { MachineSource } from '../../hostd/contract/machines.ts';
+import { holdsMemory, type MachineSource, snapshotManifestSchema } from '../../hostd/contract/machines.ts';
 import { type Machine, Prisma, type Session, type Snapshot } from '../../prisma/generated/client.ts';
 import { isHostError } from '../../server/hosts/host-error.ts';
 import { agentProcessSchema, agentStdoutBytes, isSameProcess, sightAgent } from '../guest/agent-process.ts';
@@ -11,11 +10,16 @@ import { markResumed } from './settle-wakes.ts';
 /** The transition's reason when a snapshot's memory cannot be loaded: the next try starts from its disk. */
 export const MEMORY_UNUSABLE = 'the sleeping memory could not be loaded';
 
+/** What a resume needs of it; a host of another version may have written more or less of the rest. */
+const manifestSchema = snapshotManifestSchema.pick({ bootId: true, deviceStateSha256: true });
+
 /** Wakes the machine from the session's snapshot and holds what is found in it against what was put to sleep. */
 export async function resume(driver: Driver, session: Session): Promise<void> {
   const { deps, ref, log } = driver;
   const snapshot = await findSnapshot(driver, session);
-  const source: MachineSource = { kind: (await isColdStartAsked(driver)) ? 'disk' : 'resume', snapshotId: snapshot.id };
+  const { deviceStateSha256 } = manifestSchema.parse(snapshot.manifest);
+  const cold = !holdsMemory({ deviceStateSha256 }) || (await isColdStartAsked(driver));
+  const source: MachineSource = { kind: cold ? 'disk' : 'resume', snapshotId: snapshot.id };
   const machine = await placeAgain(driver, session, snapshot);
   const owner = { sessionId: session.id, branch: session.branch };
   const { host, view, ms } = await startMachine(deps, { machine, repositoryId: session.repositoryId, owner, source }).catch(
@@ -112,7 +116,7 @@ async function stayWithinFile(driver: Driver, guest: Guest, snapshot: Snapshot):
 
 /** What ran when it was put to sleep: the boot id by its manifest, the agent's process by its machine's row. */
 async function findSlept(driver: Driver, snapshot: Snapshot) {
-  const { bootId } = z.object({ bootId: z.string().nullable() }).parse(snapshot.manifest);
+  const { bootId } = manifestSchema.parse(snapshot.manifest);
   const machine = await inOrg(driver, (tx) => tx.machine.findUnique({ where: { id: snapshot.machineId } }));
   return { bootId, process: agentProcessSchema.safeParse(machine?.agentProcess).data ?? null };
 }

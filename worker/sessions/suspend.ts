@@ -6,6 +6,7 @@ import { agentProcessSchema, sightAgent } from '../guest/agent-process.ts';
 import { dropOldSnapshots } from '../machines/drop-snapshots.ts';
 import { snapshotIdOf } from '../machines/open-machine.ts';
 import { type Driver, guestOf, inOrg, move } from './driver.ts';
+import { storeSnapshot } from './keep-disk.ts';
 import { markResumed } from './settle-wakes.ts';
 import { wakeAtOnce } from './wake-at-once.ts';
 
@@ -35,19 +36,7 @@ export async function suspend(driver: Driver, session: Session): Promise<void> {
     { to: 'suspended', reason: 'asleep', set: { machineId: null, snapshotId, worktree: worktree ?? Prisma.DbNull } },
     async (tx) => {
       const { agentOffset } = await tx.session.findUniqueOrThrow({ where: { id: session.id } });
-      const row = { manifest: snapshot.manifest, storedBytes: BigInt(snapshot.storedBytes), releasedMs, agentOffset };
-      await tx.snapshot.upsert({
-        where: { id: snapshotId },
-        create: {
-          id: snapshotId,
-          orgId: ref.orgId,
-          hostId: session.hostId!,
-          machineId: guest.machineId,
-          sessionId: session.id,
-          ...row,
-        },
-        update: row,
-      });
+      await storeSnapshot(tx, { ...session, agentOffset }, snapshot, releasedMs);
       await tx.machine.update({ where: { id: guest.machineId }, data: { endedAt: now, endedHow: 'suspended' } });
       await appendEvent(tx, ref, {
         kind: 'suspended',

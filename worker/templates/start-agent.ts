@@ -19,6 +19,8 @@ import { StepError } from '../sessions/driver.ts';
 export const preparedAgentSchema = z.object({
   name: z.string(),
   version: z.string().nullable(),
+  /** What it asks for; absent in templates of an earlier version. */
+  model: z.string().optional(),
   /** Its `initialize` reply, raw. */
   initialize: z.unknown(),
   /** A conversation that is open and empty. Opening one takes an emulated agent 5 to 15 s. */
@@ -60,6 +62,7 @@ export async function startAgent(guest: Guest, agent: AgentDefinition, timeoutMs
     agent: {
       name: hello.agentInfo?.name ?? agent.name,
       version: hello.agentInfo?.version ?? null,
+      model: agent.model.name,
       initialize: initialized.result,
       sessionId: newSessionResultSchema.parse(opened.result).sessionId,
       process,
@@ -71,7 +74,8 @@ export async function startAgent(guest: Guest, agent: AgentDefinition, timeoutMs
   };
 }
 
-async function installSettings({ host, machineId }: Guest, agent: AgentDefinition): Promise<void> {
+/** Writes what the agent reads when it starts. */
+export async function installSettings({ host, machineId }: Guest, agent: AgentDefinition): Promise<void> {
   for (const { path, text } of agent.files) {
     await runScript({ host, machineId }, 'make-directory', 'mkdir -p "$(dirname "$1")"', { args: [path] });
     await host.write(machineId, { path, dataBase64: Buffer.from(text).toString('base64'), mode: 'replace' });

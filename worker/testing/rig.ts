@@ -23,6 +23,7 @@ import type { WorkerDeps } from '../deps.ts';
 import { followNotices } from '../runtime/follow-notices.ts';
 import { SessionSignals } from '../runtime/session-signals.ts';
 import { driveSession } from '../sessions/drive-session.ts';
+import { buildTemplate } from '../templates/build-template.ts';
 import { FakeAgent } from './fake-agent.ts';
 
 /** One worker process, as far as a test needs it. */
@@ -86,7 +87,7 @@ export function workerRig(test: TestDatabase) {
       signals,
       clock: systemClock,
       log,
-      agent: { name: 'fake', command: 'fake-agent', env: {}, files: [] },
+      agent: { name: 'fake', model: { name: 'demo', scripted: true }, command: 'fake-agent', env: {}, files: [] },
       forgeDir,
       grantSecret: 'grants-of-the-worker-tests-0123456789',
       internalUrl: 'http://127.0.0.1:1',
@@ -115,7 +116,7 @@ export function workerRig(test: TestDatabase) {
   const ref = (session: Session) => ({ orgId: rig.org.orgId, sessionId: session.id });
   const inOrg = <T>(fn: Parameters<typeof withOrg<T>>[2]) => withOrg(test.db, rig.org.orgId, fn);
 
-  return {
+  const control = {
     rig,
     setPolicy,
     aWorker,
@@ -184,4 +185,23 @@ export function workerRig(test: TestDatabase) {
     },
     until: <T>(check: () => Promise<T> | T) => vi.waitFor(check, { timeout: 20_000, interval: 20 }),
   };
+
+  /** Builds whatever template is asked for, as the other queue of the same process would. */
+  async function buildAsked(worker: TestWorker): Promise<void> {
+    const template = await control.until(() =>
+      inOrg((tx) => tx.template.findFirstOrThrow({ where: { repositoryId: rig.repository.id, state: 'building' } })),
+    );
+    await buildTemplate(worker.deps, { orgId: rig.org.orgId, templateId: template.id });
+  }
+
+  /** A session whose first turn has ended. */
+  async function aRunningSession(worker = aWorker()) {
+    const session = await control.aTask();
+    const driving = control.drive(worker, session);
+    await buildAsked(worker);
+    await control.until(() => inOrg((tx) => tx.message.findFirstOrThrow({ where: { sessionId: session.id, state: 'done' } })));
+    return { worker, session, driving };
+  }
+
+  return { ...control, buildAsked, aRunningSession };
 }

@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { HostdErrorCode } from '../../../hostd/contract/errors.ts';
-import type { CreateMachine, Exec, ExecResult, HostView, SnapshotView, SuspendResult } from '../../../hostd/contract/machines.ts';
+import {
+  type CreateMachine,
+  type Exec,
+  type ExecResult,
+  type HostView,
+  holdsMemory,
+  type SnapshotView,
+  type SuspendMachine,
+  type SuspendResult,
+} from '../../../hostd/contract/machines.ts';
 import { CONTRACT_VERSION } from '../../../hostd/contract/version.ts';
 import { FakeGuest, type FakeMachine, type FakeProgram, type FakeSnapshot, runProgram } from './fake-machine.ts';
 
@@ -81,6 +90,9 @@ export class FakeHost {
     const snapshot = this.snapshots.get(source.snapshotId);
     if (!snapshot) throw new FakeRefusal('not_found', `no snapshot ${source.snapshotId}`);
     const { bootId, files, memory } = snapshot.guest;
+    if (source.kind !== 'disk' && !holdsMemory(snapshot.view.manifest)) {
+      throw new FakeRefusal('incompatible', `snapshot ${source.snapshotId} holds no memory`);
+    }
     if (source.kind === 'disk') return this.boot(new FakeGuest(randomUUID(), new Map(files)));
     return new FakeGuest(bootId, new Map(files), structuredClone(memory));
   }
@@ -107,21 +119,22 @@ export class FakeHost {
     };
   }
 
-  suspend(id: string, { lease, snapshotId }: { lease: number; snapshotId: string }): SuspendResult {
+  suspend(id: string, { lease, snapshotId, memory }: SuspendMachine): SuspendResult {
     this.note('suspend', id);
     const stored = this.snapshots.get(snapshotId);
     if (stored) return { snapshot: stored.view, releasedMs: 20, processGone: true };
     const machine = this.machine(id);
     if (lease < machine.view.lease) throw new FakeRefusal('stale_lease', `lease ${lease} is stale`);
     const { guest } = machine;
+    const diskAlone = memory === 'drop' || machine.view.state === 'exited';
     this.endMachine(id);
-    const frozen = new FakeGuest(guest.bootId, new Map(guest.files), structuredClone(guest.memory));
-    const view = this.snapshotView(snapshotId, machine);
+    const frozen = new FakeGuest(guest.bootId, new Map(guest.files), diskAlone ? new Map() : structuredClone(guest.memory));
+    const view = this.snapshotView(snapshotId, machine, diskAlone);
     this.snapshots.set(snapshotId, { view, guest: frozen });
     return { snapshot: view, releasedMs: 20, processGone: true };
   }
 
-  private snapshotView(snapshotId: string, { view, guest }: FakeMachine): SnapshotView {
+  private snapshotView(snapshotId: string, { view, guest }: FakeMachine, diskAlone: boolean): SnapshotView {
     const manifest: SnapshotView['manifest'] = {
       schemaVersion: 1,
       snapshotId,
@@ -137,7 +150,7 @@ export class FakeHost {
       bootId: guest.bootId,
       processes: [{ pid: 100, startTimeTicks: '100', user: 'agent', command: 'agent' }],
       listening: [],
-      deviceStateSha256: '0'.repeat(64),
+      deviceStateSha256: diskAlone ? '' : '0'.repeat(64),
       files: {},
       createdAt: new Date().toISOString(),
     };
@@ -153,6 +166,14 @@ export class FakeHost {
   endMachine(id: string): void {
     const machine = this.machine(id);
     this.machines.delete(id);
+    machine.guest.emit('ended');
+  }
+
+  /** QEMU died by itself: the host still has the machine's disk, and says why. */
+  exitMachine(id: string): void {
+    const machine = this.machine(id);
+    Object.assign(machine.view, { state: 'exited', process: null, exitReason: 'QEMU was ended by SIGKILL' });
+    machine.guest.memory = new Map();
     machine.guest.emit('ended');
   }
 
