@@ -2,6 +2,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { ACCELERATORS } from './contract/machines.ts';
 import { parseFault } from './fault/fault-point.ts';
+import { DEFAULT_UID_RANGE } from './jail/uids.ts';
 
 /* hostd's settings, read once at start. Only composition roots import this. An empty variable counts as unset. */
 const envSchema = z.object({
@@ -13,6 +14,12 @@ const envSchema = z.object({
     .min(16, 'must be at least 16 characters'),
   /** Registry behind npm.warren.internal. */
   HOSTD_NPM_UPSTREAM: z.url().default('https://registry.npmjs.org/'),
+  /** User ids for machines, `first-last`: one per machine, used by nobody else. */
+  HOSTD_UID_RANGE: z.string().default(DEFAULT_UID_RANGE),
+  /** Directory in the cgroup v2 hierarchy that was delegated to hostd and holds no processes. */
+  HOSTD_CGROUP: z.string().startsWith('/', 'must be an absolute path below the mount point of cgroup v2').optional(),
+  /** What one machine may read, and write, per second; 0 for no limit. */
+  HOSTD_IO_MIB_PER_S: z.coerce.number().int().min(0).default(400),
   /** Skips the probe. Only for tests and for operators who know better. */
   HOSTD_ACCELERATOR: z.enum(ACCELERATORS).optional(),
   /** `point=action` of hostd/fault/fault-point.ts: strikes this process there. Only for tests. */
@@ -28,7 +35,7 @@ const envSchema = z.object({
 });
 
 export type HostdEnv = z.infer<typeof envSchema>;
-export type DataDirEnv = Pick<HostdEnv, 'LOG_LEVEL' | 'HOSTD_DATA_DIR' | 'HOSTD_ACCELERATOR'>;
+export type HostEnv = Omit<HostdEnv, 'HOSTD_PORT' | 'HOSTD_TOKEN' | 'HOSTD_NPM_UPSTREAM'>;
 
 function parse<T>(schema: z.ZodType<T>, source: Record<string, string | undefined>): T {
   const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== ''));
@@ -44,6 +51,6 @@ export function loadEnv(source: Record<string, string | undefined> = process.env
 }
 
 /** The part that the image build and the doctor need; they run without a token. */
-export function loadDataDirEnv(source: Record<string, string | undefined> = process.env): DataDirEnv {
-  return parse(envSchema.pick({ LOG_LEVEL: true, HOSTD_DATA_DIR: true, HOSTD_ACCELERATOR: true }), source);
+export function loadHostEnv(source: Record<string, string | undefined> = process.env): HostEnv {
+  return parse(envSchema.omit({ HOSTD_PORT: true, HOSTD_TOKEN: true, HOSTD_NPM_UPSTREAM: true }), source);
 }

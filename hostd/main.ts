@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createApi } from './api/server.ts';
+import { closeInherited } from './close-inherited.ts';
 import { createDial } from './egress/dial.ts';
 import { ownServices } from './egress/services.ts';
 import { loadEnv } from './env.ts';
@@ -17,18 +18,20 @@ import { holdDataDir } from './storage/exclusive.ts';
  * them up, after a SIGTERM as after a SIGKILL.
  */
 async function start(): Promise<void> {
+  await closeInherited();
   const env = loadEnv();
   armFault(env.HOSTD_FAULT);
   const log = createLogger({ level: env.LOG_LEVEL });
   const { version } = JSON.parse(await readFile(path.join(import.meta.dirname, '..', 'package.json'), 'utf8')) as {
     version: string;
   };
-  const { layout, volume, imageId, driver, accelerator } = await openHost(env.HOSTD_DATA_DIR, env.HOSTD_ACCELERATOR);
+  const { layout, volume, imageId, driver, accelerator, lacks } = await openHost(env);
   await holdDataDir(layout);
   log.info(
     { event: 'host.open', imageId, ...driver.platform, reason: accelerator.reason, reflink: volume.reflink },
     'host is open',
   );
+  if (lacks.length > 0) log.warn({ event: 'host.isolation', lacks }, 'machines run with less isolation than there could be');
 
   const guests = new Guests({ dial: createDial(), ownServices: ownServices({ npmUpstream: env.HOSTD_NPM_UPSTREAM }), log });
   const machines = await Machines.open({
@@ -38,6 +41,7 @@ async function start(): Promise<void> {
     log,
     imageId,
     acceleratorReason: accelerator.reason,
+    isolationLacks: lacks,
     version,
   });
   const server = createApi({ machines, guests, token: env.HOSTD_TOKEN, log });

@@ -11,6 +11,7 @@ const RUNTIME: readonly Need[] = [
   { program: 'mke2fs', package: 'e2fsprogs', why: 'turns the image into a disk' },
   { program: 'mkfs.xfs', package: 'xfsprogs', why: 'constant-time copies of disks and memory' },
   { program: 'setpriv', package: 'util-linux', why: 'takes privileges from QEMU' },
+  { program: 'bwrap', package: 'bubblewrap', why: 'gives every QEMU a root directory and namespaces of its own' },
   { program: 'git', package: 'git', why: 'the built-in forge' },
 ];
 

@@ -56,7 +56,8 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
     const log = pino({ level: 'silent' });
     const guests = new Guests({ dial: createDial(), ownServices: ownServices({ npmUpstream: `${upstreamUrl}/registry` }), log });
     const { driver, imageId } = host;
-    machines = await Machines.open({ layout, driver, guest: guests, log, imageId, acceleratorReason: 'test', version: 'test' });
+    const facts = { acceleratorReason: 'test', isolationLacks: host.lacks, version: 'test' };
+    machines = await Machines.open({ layout, driver, guest: guests, log, imageId, ...facts });
     server = createApi({ machines, guests, token: TOKEN, log });
     base = await listen(server);
     cleanups.push(() => {

@@ -264,6 +264,10 @@ export const ptyControlSchema = z.object({
 });
 export type PtyControl = z.infer<typeof ptyControlSchema>;
 
+/** One thing that keeps machines apart and that this host cannot give them; all of it is for people. */
+export const isolationLackSchema = z.object({ what: z.string(), found: z.string(), why: z.string(), fix: z.string() });
+export type IsolationLack = z.infer<typeof isolationLackSchema>;
+
 export const hostViewSchema = z.object({
   hostId: z.string(),
   version: z.string(),
@@ -280,6 +284,8 @@ export const hostViewSchema = z.object({
   reflink: z.boolean(),
   imageId: z.string().nullable(),
   machines: z.number().int(),
+  /** Empty when every machine has a user, namespaces and limits of its own. */
+  isolationLacks: z.array(isolationLackSchema),
 });
 export type HostView = z.infer<typeof hostViewSchema>;
 

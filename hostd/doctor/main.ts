@@ -1,4 +1,4 @@
-import { loadDataDirEnv } from '../env.ts';
+import { loadHostEnv } from '../env.ts';
 import { messageOf } from '../errors.ts';
 import { layoutOf } from '../storage/layout.ts';
 import { CHECKS, type Finding } from './checks.ts';
@@ -7,7 +7,7 @@ import { CHECKS, type Finding } from './checks.ts';
 const MARKS = { pass: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
 
 async function examine(): Promise<({ name: string } & Finding)[]> {
-  const layout = layoutOf(loadDataDirEnv().HOSTD_DATA_DIR);
+  const layout = layoutOf(loadHostEnv().HOSTD_DATA_DIR);
   const findings: ({ name: string } & Finding)[] = [];
   for (const { name, run } of CHECKS) {
     const finding = await run(layout).catch((error): Finding => ({ status: 'fail', detail: messageOf(error) }));

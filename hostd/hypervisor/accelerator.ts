@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { access, constants, mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { getuid } from 'node:process';
 import { z } from 'zod';
 import { ACCELERATORS, type Accelerator } from '../contract/machines.ts';
+import { confine } from '../jail/argv.ts';
 import { readIfExists, writeAtomically } from '../storage/files.ts';
 import type { ImageFiles } from '../storage/layout.ts';
 import { QEMU } from './qemu/platform.ts';
@@ -16,6 +18,7 @@ import { endProcess, spawnDetached, tailOf } from './qemu/process.ts';
 const PROBE_DEADLINE_MS = 20_000;
 const MARKER = 'WARREN-PROBE-OK';
 const POLL_MS = 50;
+const PROBE_LIMITS = { fileBytes: 2 ** 20, openFiles: 256, processes: 64 };
 
 export type AcceleratorDecision = { accelerator: Accelerator; reason: string };
 
@@ -70,7 +73,9 @@ async function bootProbe(image: ImageFiles, dir: string): Promise<{ booted: true
   const args = ['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35,usb=off,sata=off,smbus=off,vmport=off'];
   args.push('-accel', 'kvm', '-cpu', 'host', '-m', '256M', '-no-reboot', '-serial', `file:${serial}`);
   args.push('-kernel', image.kernel, '-initrd', image.initrd, '-append', 'console=ttyS0 quiet panic=-1 warren.probe');
-  const { process, earlyExit } = await spawnDetached(QEMU, args, log);
+  const confinement = { limits: PROBE_LIMITS, cgroupDir: null, jail: null, asRoot: getuid?.() === 0 };
+  const launch = { argv: confine(QEMU, args, confinement), reportsPid: false, logPath: log };
+  const { process, earlyExit } = await spawnDetached(launch);
   const ended: { how: string | null } = { how: null };
   void earlyExit.then((how) => {
     ended.how = how;

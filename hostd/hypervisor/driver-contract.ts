@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostdError } from '../errors.ts';
 import { cloneFile } from '../storage/files.ts';
-import type { Driver, Vm, VmRef, VmSpec } from './driver.ts';
+import type { Driver, Vm, VmPlace, VmRef, VmSpec } from './driver.ts';
 
 /*
  * What every driver promises, run against the fake and against QEMU. One guest is booted and handed from test to test, since
@@ -34,10 +34,12 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
     let savedState: string;
     let saved: { sha256: string; bytes: number };
     const started: Vm[] = [];
+    const places: VmPlace[] = [];
 
     const start = async (at: VmSpec, driver = subject.driver) => {
       const made = await driver.start(at);
       started.push(made);
+      places.push({ ...at, files: [at.memoryPath, at.diskPath] });
       return made;
     };
     const refOf = (of: Vm, at: VmSpec): VmRef => ({ ...at, process: of.process });
@@ -59,6 +61,7 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
 
     afterAll(async () => {
       for (const made of started) await made.kill();
+      for (const place of places) await subject.driver.vacate(place);
       await subject?.remove();
     });
 

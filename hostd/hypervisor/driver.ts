@@ -33,6 +33,9 @@ export type VmSpec = {
 /** What is needed to take up a running process again. */
 export type VmRef = Pick<VmSpec, 'machineId' | 'socketDir' | 'logPath'> & { process: ProcessRef };
 
+/** What is needed to take back what a machine held. */
+export type VmPlace = Pick<VmSpec, 'machineId' | 'socketDir'> & { files: readonly string[] };
+
 export type RunState = 'running' | 'paused' | 'empty' | 'ended';
 
 export type Exit = { reason: string };
@@ -81,4 +84,6 @@ export interface Driver {
   cpuMs(process: ProcessRef): Promise<number>;
   /** Ends a process that was started for this machine by a hostd that died before it wrote down its pid. */
   killUnrecorded(socketDir: string): Promise<void>;
+  /** Takes back what a machine held of the host beside its process, which is gone: its user id, its files, its cgroup. Safe to repeat. */
+  vacate(place: VmPlace): Promise<void>;
 }

@@ -7,16 +7,19 @@ import { summarize } from './summary.ts';
 const machine = (set: Partial<MachineView>) =>
   ({ machineId: 'mch_a', state: 'running', process: { pid: 7, startTimeTicks: '1' }, ...set }) as MachineView;
 const snapshot = (snapshotId: string) => ({ snapshotId }) as SnapshotView;
+const qemu = (machineId: string, pid: number) => ({ machineId, pid, isKeeper: false });
+const keeper = (machineId: string, pid: number) => ({ machineId, pid, isKeeper: true });
 const WHOLE: Remains = {
   machines: [machine({}), machine({ machineId: 'mch_b', state: 'exited', process: null })],
   snapshots: [snapshot('snp_a')],
-  processes: [{ machineId: 'mch_a', pid: 7 }],
+  processes: [qemu('mch_a', 7), keeper('mch_a', 6)],
   machineDirs: ['mch_b', 'mch_a'],
   snapshotDirs: ['snp_a'],
   trash: [],
   unfinished: [],
   socketDirs: ['mch_a'],
   mounts: [],
+  uidOwners: ['mch_a'],
 };
 
 describe('what a crash may leave wrong', () => {
@@ -29,14 +32,14 @@ describe('what a crash may leave wrong', () => {
     [
       'a machine with two processes',
       {
-        processes: [
-          { machineId: 'mch_a', pid: 7 },
-          { machineId: 'mch_a', pid: 8 },
-        ],
+        processes: [qemu('mch_a', 7), qemu('mch_a', 8)],
       },
     ],
-    ['a process that is not the one listed', { processes: [{ machineId: 'mch_a', pid: 8 }] }],
-    ['a process of a machine that has exited', { processes: [...WHOLE.processes, { machineId: 'mch_b', pid: 9 }] }],
+    ['a process that is not the one listed', { processes: [qemu('mch_a', 8)] }],
+    ['a process of a machine that has exited', { processes: [...WHOLE.processes, qemu('mch_b', 9)] }],
+    ['the keeper of a jail whose machine has exited', { processes: [...WHOLE.processes, keeper('mch_b', 9)] }],
+    ['a user id that no machine runs as', { uidOwners: ['mch_a', 'mch_b'] }],
+    ['a machine with two user ids', { uidOwners: ['mch_a', 'mch_a'] }],
     ['a directory of no machine', { machineDirs: ['mch_a', 'mch_b', 'mch_c'] }],
     ['half a snapshot', { snapshotDirs: ['snp_a', 'snp_b'] }],
     ['something in the trash', { trash: ['mch_c-1234'] }],

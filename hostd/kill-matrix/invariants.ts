@@ -1,15 +1,16 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { MachineView, SnapshotView } from '../contract/machines.ts';
 import { findByArgument } from '../hypervisor/qemu/process.ts';
+import { CLAIMS_DIR } from '../jail/uids.ts';
 import type { HostdProcess } from '../machines/testing/hostd-process.ts';
 
 /** Everything of one host that a crash may leave wrong, as seen from outside of hostd. */
 export type Remains = {
   machines: MachineView[];
   snapshots: SnapshotView[];
-  /** Process ids by the machine whose socket directory is on their command line. */
-  processes: { machineId: string; pid: number }[];
+  /** Processes by the machine whose socket directory is on their command line; QEMU's parent, which keeps its jail, is one too. */
+  processes: { machineId: string; pid: number; isKeeper: boolean }[];
   machineDirs: string[];
   snapshotDirs: string[];
   trash: string[];
@@ -17,6 +18,8 @@ export type Remains = {
   unfinished: string[];
   socketDirs: string[];
   mounts: string[];
+  /** Machines that hold a user id. */
+  uidOwners: string[];
 };
 
 export async function lookAround(hostd: HostdProcess): Promise<Remains> {
@@ -30,9 +33,17 @@ export async function lookAround(hostd: HostdProcess): Promise<Remains> {
   const machineIds = new Set([...machines.map(({ machineId }) => machineId), ...socketDirs, ...(await readdir(layout.machines))]);
   const processes = await Promise.all(
     [...machineIds].map(async (machineId) =>
-      (await findByArgument(layout.sockets(machineId).dir)).map(({ pid }) => ({ machineId, pid })),
+      Promise.all(
+        (await findByArgument(layout.sockets(machineId).dir)).map(async ({ pid }) => ({
+          machineId,
+          pid,
+          isKeeper: (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim() === 'bwrap',
+        })),
+      ),
     ),
   );
+  const claims = await readdir(CLAIMS_DIR).catch(() => []);
+  const owners = await Promise.all(claims.map((uid) => readlink(path.join(CLAIMS_DIR, uid)).catch(() => '')));
   return {
     machines,
     snapshots,
@@ -43,6 +54,7 @@ export async function lookAround(hostd: HostdProcess): Promise<Remains> {
     unfinished: files.filter((name) => name.endsWith('.new')),
     socketDirs,
     mounts: await mountsBelow(layout.dataDir),
+    uidOwners: owners.filter((dir) => path.dirname(dir) === layout.runDir).map((dir) => path.basename(dir)),
   };
 }
 
@@ -53,7 +65,7 @@ async function mountsBelow(dir: string): Promise<string[]> {
 
 /** What must hold at every moment at which hostd answers, as sentences about what does not. */
 export function findBroken(remains: Remains): string[] {
-  const { machines, snapshots, processes, machineDirs, snapshotDirs, trash, unfinished, socketDirs, mounts } = remains;
+  const { machines, snapshots, processes, machineDirs, snapshotDirs, trash, unfinished, socketDirs, mounts, uidOwners } = remains;
   const alive = machines.filter(({ state }) => state !== 'exited');
   const names = (ids: string[]) => ids.sort().join(' ');
   const broken: string[] = [];
@@ -61,7 +73,7 @@ export function findBroken(remains: Remains): string[] {
     if (!is) broken.push(what);
   };
   for (const { machineId, process } of alive) {
-    const pids = processes.filter((one) => one.machineId === machineId).map(({ pid }) => pid);
+    const pids = processes.filter((one) => one.machineId === machineId && !one.isKeeper).map(({ pid }) => pid);
     hold(pids.length === 1, `machine ${machineId} has ${pids.length} processes`);
     hold(pids[0] === process?.pid, `machine ${machineId} runs as ${pids[0]} and is listed as ${process?.pid}`);
   }
@@ -82,5 +94,11 @@ export function findBroken(remains: Remains): string[] {
       `sockets of ${name}, which does not run`,
     );
   hold(mounts.length === 0, `mounts: ${names(mounts)}`);
+  for (const name of uidOwners)
+    hold(
+      alive.some(({ machineId }) => machineId === name),
+      `a user id of ${name}, which does not run`,
+    );
+  hold(new Set(uidOwners).size === uidOwners.length, `machines with two user ids: ${names(uidOwners)}`);
   return broken;
 }

@@ -38,6 +38,7 @@ export async function markExited(
     await vm.kill();
   }
   await faultPoint('exit.qemu_gone');
+  await vacate(ctx, machineId);
   await rm(files.vm.memory, { force: true });
   await rm(ctx.layout.sockets(machineId).dir, { recursive: true, force: true });
   ctx.log.warn({ event: 'machine.exited', machineId, reason }, 'a machine ended by itself');
@@ -52,5 +53,12 @@ export async function endMachine(ctx: MachineContext, machineId: string): Promis
   ctx.guest.gone(machineId);
   if (vm) await vm.kill();
   else await ctx.driver.killUnrecorded(socketDir);
+  await vacate(ctx, machineId);
   await rm(socketDir, { recursive: true, force: true });
+}
+
+/** Its files are hostd's own again before they become a snapshot or are kept: nothing at rest belongs to a machine's user. */
+async function vacate(ctx: MachineContext, machineId: string): Promise<void> {
+  const { memory, disk } = ctx.layout.machine(machineId).vm;
+  await ctx.driver.vacate({ machineId, socketDir: ctx.layout.sockets(machineId).dir, files: [memory, disk] });
 }

@@ -6,6 +6,7 @@ import type {
   CreateMachine,
   EgressPolicy,
   HostView,
+  IsolationLack,
   MachineView,
   SnapshotView,
   SuspendMachine,
@@ -43,6 +44,7 @@ export type MachinesOptions = {
   log: Logger;
   imageId: string;
   acceleratorReason: string;
+  isolationLacks: IsolationLack[];
   version: string;
 };
 
@@ -102,6 +104,7 @@ export class Machines implements MachinesPort {
       reflink: await canReflink(layout.dataDir),
       imageId: (await findImage(layout, imageId)) ? imageId : null,
       machines: (await listRecords(layout)).length,
+      isolationLacks: this.#options.isolationLacks,
     };
   }
 

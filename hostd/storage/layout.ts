@@ -19,6 +19,8 @@ export function layoutOf(dataDir: string) {
   const snapshots = path.join(dataDir, 'snapshots');
   return {
     dataDir,
+    /** Names this data directory on the host. */
+    key,
     /** Sparse file with the XFS that is mounted on the data directory where the file system below cannot clone files. */
     volumeFile: `${path.resolve(dataDir)}.xfs`,
     runDir,
@@ -30,6 +32,8 @@ export function layoutOf(dataDir: string) {
     /** Removed at the next start whatever is in it. */
     trash: path.join(dataDir, 'trash'),
     accelerator: path.join(dataDir, 'accelerator.json'),
+    /** What a jailed QEMU sees of the host (hostd/jail/tree.ts). */
+    jail: path.join(dataDir, 'jail'),
     hostId: path.join(dataDir, 'host-id'),
     /** Signs snapshot manifests. */
     hostKey: path.join(dataDir, 'host-key'),
@@ -88,7 +92,10 @@ export function socketFiles(dir: string) {
     qmp: path.join(dir, 'qmp.sock'),
     agent: path.join(dir, 'qga.sock'),
     ssh: path.join(dir, 'ssh.sock'),
-    save: path.join(dir, 'save.sock'),
-    load: path.join(dir, 'load.sock'),
+    /** The only directory that QEMU sees, read-only: it connects to the sockets that hostd makes here. */
+    outDir: path.join(dir, 'out'),
+    save: path.join(dir, 'out', 'save.sock'),
+    /** Device state on its way into QEMU, which holds it open from its start. */
+    inbox: path.join(dir, 'inbox'),
   };
 }

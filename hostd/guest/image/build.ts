@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
-import { loadDataDirEnv } from '../../env.ts';
+import { loadHostEnv } from '../../env.ts';
 import { HostdError } from '../../errors.ts';
 import { startTimeOf } from '../../hypervisor/qemu/process.ts';
 import { writeAtomically } from '../../storage/files.ts';
@@ -129,7 +129,7 @@ export async function buildImage(layout: Layout, options: { force: boolean }): P
 
 if (import.meta.main) {
   try {
-    const layout = layoutOf(loadDataDirEnv().HOSTD_DATA_DIR);
+    const layout = layoutOf(loadHostEnv().HOSTD_DATA_DIR);
     stage('data directory');
     const volume = await prepareDataDir(layout);
     process.stdout.write(`           ${volume.detail}\n`);

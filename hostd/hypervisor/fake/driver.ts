@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { access, open, readFile, rm } from 'node:fs/promises';
 import { HostdError } from '../../errors.ts';
 import { asDiskError } from '../../storage/files.ts';
-import type { Driver, Exit, Platform, ProcessRef, RunState, Vm, VmAgent, VmRef, VmSpec } from '../driver.ts';
+import type { Driver, Exit, Platform, ProcessRef, RunState, Vm, VmAgent, VmPlace, VmRef, VmSpec } from '../driver.ts';
 
 /*
  * A hypervisor without machines, for tests of everything above the driver. It keeps the driver's promises (the same contract
@@ -39,12 +39,15 @@ class FakeProcess {
 
 export class FakeHost {
   readonly processes = new Map<number, FakeProcess>();
+  /** Socket directories of machines that were started and not vacated. */
+  readonly held = new Set<string>();
   #nextPid = 1000;
 
   spawn(spec: VmSpec): FakeProcess {
     const pid = this.#nextPid++;
     const made = new FakeProcess({ pid, startTimeTicks: String(pid * 7) }, spec);
     this.processes.set(pid, made);
+    this.held.add(spec.socketDir);
     return made;
   }
 
@@ -93,6 +96,10 @@ export class FakeDriver implements Driver {
 
   async killUnrecorded(socketDir: string): Promise<void> {
     for (const found of this.#host.processes.values()) if (found.socketDir === socketDir) found.end('killed');
+  }
+
+  async vacate({ socketDir }: VmPlace): Promise<void> {
+    this.#host.held.delete(socketDir);
   }
 }
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { socketFiles } from '../../storage/layout.ts';
 import type { VmSpec } from '../driver.ts';
-import { qemuArgs } from './args.ts';
+import { INBOX_URI, qemuArgs } from './args.ts';
 
 const SPEC: VmSpec = {
   machineId: 'mch_0000000001',
@@ -15,8 +14,7 @@ const SPEC: VmSpec = {
   cpuModel: 'EPYC',
   begin: { kind: 'restore' },
 };
-const argsOf = (spec: VmSpec, accelerator: 'kvm' | 'tcg' = 'tcg') =>
-  qemuArgs(spec, socketFiles(spec.socketDir), accelerator, 'GUID');
+const argsOf = (spec: VmSpec, accelerator: 'kvm' | 'tcg' = 'tcg') => qemuArgs(spec, accelerator, 'GUID');
 const valuesOf = (args: string[], name: string) => args.filter((_, index) => args[index - 1] === name);
 const boot: VmSpec = { ...SPEC, begin: { kind: 'boot', kernelPath: '/i/vmlinux', initrdPath: '/i/initrd' } };
 
@@ -45,6 +43,20 @@ describe('QEMU’s command line', () => {
     expect(machineOf(SPEC)).toEqual(machineOf(boot));
     expect(argsOf(SPEC).slice(-4)).toEqual(['-option-rom', 'pvh.bin', '-incoming', 'defer']);
     expect(argsOf(boot)).toEqual(expect.arrayContaining(['-kernel', '/i/vmlinux', '-initrd', '/i/initrd']));
+  });
+
+  it('opens no socket by its path: it inherits those that hostd listens on', () => {
+    expect(valuesOf(argsOf(SPEC), '-chardev')).toEqual([
+      'socket,id=qmp,fd=4,server=on,wait=off',
+      'ringbuf,id=console,size=262144',
+      'socket,id=ssh,fd=6,server=on,wait=off',
+      'socket,id=agent,fd=5,server=on,wait=off',
+    ]);
+    expect(INBOX_URI).toBe('fd:7');
+  });
+
+  it('is named by the directory that no other machine of the host has', () => {
+    expect(valuesOf(argsOf({ ...SPEC, socketDir: '/run/w,1/mch_0000000001' }), '-name')).toEqual(['/run/w,,1/mch_0000000001']);
   });
 
   it('keeps a comma in a path from becoming an option', () => {

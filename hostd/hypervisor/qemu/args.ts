@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Accelerator } from '../../contract/machines.ts';
-import type { SocketFiles } from '../../storage/layout.ts';
+import { STATUS_FD } from '../../jail/argv.ts';
 import type { VmSpec } from '../driver.ts';
 import { cpuArgument } from './platform.ts';
 
@@ -8,20 +8,25 @@ const CONSOLE_RING_BYTES = 256 * 1024;
 /** Debian's QEMU finds it in its data directory. */
 const PVH_ROM = 'pvh.bin';
 
+/** What QEMU has open from its start, in this order after STATUS_FD: its listening sockets and the file a device state comes in. */
+export const INHERITED = ['qmp', 'agent', 'ssh', 'inbox'] as const;
+const descriptorOf = (name: (typeof INHERITED)[number]) => STATUS_FD + 1 + INHERITED.indexOf(name);
+export const INBOX_URI = `fd:${descriptorOf('inbox')}`;
+
 /**
  * QEMU's command line. No network device, no USB, no SATA, no display. Everything a saved state depends on (devices and
  * their order, memory size, CPU) comes from the spec, so a restore gets the same machine.
  */
-export function qemuArgs(spec: VmSpec, sockets: SocketFiles, accelerator: Accelerator, generationId: string): string[] {
-  const chardev = (id: string, file: string) => ['-chardev', `socket,id=${id},path=${optionValue(file)},server=on,wait=off`];
+export function qemuArgs(spec: VmSpec, accelerator: Accelerator, generationId: string): string[] {
+  const chardev = (id: 'qmp' | 'agent' | 'ssh') => ['-chardev', `socket,id=${id},fd=${descriptorOf(id)},server=on,wait=off`];
   return [
-    ...['-name', spec.machineId, '-nodefaults', '-no-user-config', '-display', 'none'],
+    ...['-name', nameOf(spec.socketDir), '-nodefaults', '-no-user-config', '-display', 'none'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...['-machine', `${spec.machineType},usb=off,sata=off,smbus=off,vmport=off,memory-backend=ram`],
     ...['-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm', '-cpu', cpuArgument(spec.cpuModel)],
     ...['-smp', String(spec.vcpus), '-m', `${spec.memoryMiB}M`],
     ...['-object', `memory-backend-file,id=ram,size=${spec.memoryMiB}M,mem-path=${optionValue(spec.memoryPath)},share=on`],
-    ...chardev('qmp', sockets.qmp),
+    ...chardev('qmp'),
     ...['-mon', 'chardev=qmp,mode=control'],
     // A ring in QEMU's memory: the guest can fill no disk with it, also while hostd is down.
     ...['-chardev', `ringbuf,id=console,size=${CONSOLE_RING_BYTES}`, '-serial', 'chardev:console'],
@@ -30,9 +35,9 @@ export function qemuArgs(spec: VmSpec, sockets: SocketFiles, accelerator: Accele
       `file=${optionValue(spec.diskPath)},if=none,id=disk,format=raw,cache=writeback,discard=unmap,detect-zeroes=off`,
     ],
     ...['-device', 'virtio-blk-pci,drive=disk', '-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
-    ...chardev('ssh', sockets.ssh),
+    ...chardev('ssh'),
     ...['-device', 'virtserialport,chardev=ssh,name=warren.ssh'],
-    ...chardev('agent', sockets.agent),
+    ...chardev('agent'),
     ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
     // New at every start: the guest's kernel reseeds its random numbers when it sees another one than before.
     ...['-device', `vmgenid,guid=${generationId}`],
@@ -40,6 +45,11 @@ export function qemuArgs(spec: VmSpec, sockets: SocketFiles, accelerator: Accele
     ...['-action', 'reboot=shutdown,shutdown=pause', '-S'],
     ...beginArgs(spec, accelerator),
   ];
+}
+
+/** Names a machine among all processes of the host: by this it is found when its pid was never written down. */
+export function nameOf(socketDir: string): string {
+  return optionValue(socketDir);
 }
 
 function beginArgs(spec: VmSpec, accelerator: Accelerator): string[] {

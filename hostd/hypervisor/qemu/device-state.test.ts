@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { receiveState, verifyState } from './device-state.ts';
+import { fillInbox, receiveState } from './device-state.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -11,6 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true }));
 
+const inbox = () => path.join(dir, 'inbox');
 const socket = () => path.join(dir, 'save.sock');
 /** Sends as QEMU does: connect, write, close. */
 const send = (bytes: Buffer) => () =>
@@ -27,8 +28,10 @@ describe('a device state', () => {
     const saved = await receiveState(socket(), path.join(dir, 'state'), send(bytes));
     expect(saved.bytes).toBe(300_000);
     expect(await readFile(path.join(dir, 'state'))).toEqual(bytes);
-    await verifyState(path.join(dir, 'state'), saved.sha256);
     expect(await readdir(dir)).toEqual(['state']);
+    await writeFile(inbox(), '');
+    await fillInbox(inbox(), path.join(dir, 'state'), saved.sha256);
+    expect(await readFile(inbox())).toEqual(bytes);
   });
 
   it('is refused when one bit was flipped', async () => {
@@ -36,7 +39,8 @@ describe('a device state', () => {
     const bytes = await readFile(path.join(dir, 'state'));
     bytes[500]! ^= 4;
     await writeFile(path.join(dir, 'state'), bytes);
-    await expect(verifyState(path.join(dir, 'state'), saved.sha256)).rejects.toMatchObject({ code: 'incompatible' });
+    await writeFile(inbox(), '');
+    await expect(fillInbox(inbox(), path.join(dir, 'state'), saved.sha256)).rejects.toMatchObject({ code: 'incompatible' });
   });
 
   it('does not exist when the disk is full', async () => {

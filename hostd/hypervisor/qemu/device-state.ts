@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
-import { createConnection, createServer } from 'node:net';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chmod, open, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { HostdError } from '../../errors.ts';
 import { asDiskError } from '../../storage/files.ts';
 
 /*
- * The device state travels over a unix socket between QEMU and hostd, never through a program that QEMU would have to start:
- * its sandbox kills it for that.
+ * The device state leaves QEMU over a unix socket and comes to it in a file that it has open, never through a program that
+ * QEMU would have to start: its sandbox kills it for that.
  */
 
 /** A state beyond this holds guest memory: the memory file was not left out, and the disk would fill. */
@@ -29,6 +29,8 @@ export async function receiveState(socketPath: string, file: string, send: () =>
     server.once('error', reject);
     server.listen(socketPath, resolve);
   });
+  // QEMU has a user of its own. The directories above are hostd's: nobody else gets here.
+  await chmod(socketPath, 0o666);
   let diskError: unknown = null;
   const received = new Promise<Saved>((resolve, reject) => {
     server.once('connection', (socket) => {
@@ -71,15 +73,23 @@ async function writeSynced(source: AsyncIterable<Buffer> & { resume(): unknown }
   }
 }
 
-/** Sends the file to QEMU, which listens on `socketPath`. */
-export async function sendState(socketPath: string, file: string): Promise<void> {
-  await pipeline(createReadStream(file), createConnection(socketPath));
-}
-
-/** @throws `incompatible` when the file is not what was saved */
-export async function verifyState(file: string, sha256: string): Promise<void> {
+/**
+ * Copies the file to where QEMU reads it, and checks the very bytes that were copied.
+ *
+ * @throws `incompatible` when the file is not what was saved
+ */
+export async function fillInbox(inbox: string, file: string, sha256: string): Promise<void> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file)) hash.update(chunk);
+  await pipeline(
+    createReadStream(file),
+    async function* (chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    },
+    createWriteStream(inbox, { flags: 'r+' }),
+  );
   const found = hash.digest('hex');
   if (found === sha256) return;
   throw new HostdError('incompatible', {

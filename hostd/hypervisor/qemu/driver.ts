@@ -1,43 +1,67 @@
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-import { HostdError } from '../../errors.ts';
-import { isErrno, makePrivateDir } from '../../storage/files.ts';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { HostdError, messageOf } from '../../errors.ts';
+import { confine } from '../../jail/argv.ts';
+import type { Jails } from '../../jail/jails.ts';
+import { makePrivateDir } from '../../storage/files.ts';
 import { type SocketFiles, socketFiles } from '../../storage/layout.ts';
-import type { Driver, Platform, ProcessRef, Vm, VmRef, VmSpec } from '../driver.ts';
-import { qemuArgs } from './args.ts';
+import type { Driver, Platform, ProcessRef, Vm, VmPlace, VmRef, VmSpec } from '../driver.ts';
+import { nameOf, qemuArgs } from './args.ts';
+import { listenForHeir } from './listen.ts';
 import { QEMU } from './platform.ts';
 import { cpuMsOf, endProcess, findByArgument, isAlive, spawnDetached, startError } from './process.ts';
 import { QmpClient } from './qmp.ts';
 import { connectVm } from './vm.ts';
 
 const START_DEADLINE_MS = 30_000;
-const CONNECT_AGAIN_MS = 5;
 const ADOPT_DEADLINE_MS = 5_000;
+/** How long QEMU's parent may take to say how it ended. */
+const OBITUARY_MS = 1_000;
 
-/** QEMU on this host. Every machine is one process of its own. */
+/** QEMU on this host. Every machine is one process of its own, in a jail of its own as far as the host lets hostd make one. */
 export class QemuDriver implements Driver {
   readonly platform: Platform;
+  readonly #jails: Jails;
 
-  constructor(platform: Platform) {
+  constructor(platform: Platform, jails: Jails) {
     this.platform = platform;
+    this.#jails = jails;
   }
 
   async start(spec: VmSpec): Promise<Vm> {
     const sockets = socketFiles(spec.socketDir);
     await rm(spec.socketDir, { recursive: true, force: true });
     await makePrivateDir(spec.socketDir);
-    const args = qemuArgs(spec, sockets, this.platform.accelerator, randomUUID());
-    const { process, earlyExit } = await spawnDetached(QEMU, args, spec.logPath);
-    const ended = { how: null as string | null };
-    void earlyExit.then((how) => {
-      ended.how = how;
-    });
+    await mkdir(sockets.outDir, { mode: 0o755 });
     try {
-      const qmp = await connectWhenUp(sockets, () => ended.how);
-      return await connectVm({ process, sockets, qmp, logPath: spec.logPath });
+      const { process, earlyExit } = await this.#spawn(spec, sockets);
+      try {
+        const qmp = await connectOrExplain(sockets.qmp, earlyExit);
+        return await connectVm({ process, sockets, qmp, logPath: spec.logPath });
+      } catch (error) {
+        await endProcess(process, 0);
+        throw await startError(messageOf(error), spec.logPath);
+      }
     } catch (error) {
-      await endProcess(process, 0);
-      throw await startError(error instanceof Error ? error.message : String(error), spec.logPath);
+      await this.vacate({ ...spec, files: [spec.memoryPath, spec.diskPath] });
+      throw error;
+    }
+  }
+
+  async #spawn(spec: VmSpec, sockets: SocketFiles) {
+    const { accelerator } = this.platform;
+    const confinement = await this.#jails.enter(spec, accelerator);
+    const program = confinement.jail?.tree.qemu ?? QEMU;
+    const argv = confine(program, qemuArgs(spec, accelerator, randomUUID()), confinement);
+    // In the order of INHERITED.
+    const listening = await Promise.all([sockets.qmp, sockets.agent, sockets.ssh].map(listenForHeir));
+    const inbox = await open(sockets.inbox, 'w+', 0o600);
+    try {
+      const inherited = [...listening.map(({ fd }) => fd), inbox.fd];
+      return await spawnDetached({ argv, reportsPid: confinement.jail !== null, inherited, logPath: spec.logPath });
+    } finally {
+      for (const socket of listening) socket.letGo();
+      await inbox.close();
     }
   }
 
@@ -65,23 +89,30 @@ export class QemuDriver implements Driver {
     return cpuMsOf(process);
   }
 
+  /** Until there is none: a process that was about to start another one may have done so before it ended. */
   async killUnrecorded(socketDir: string): Promise<void> {
-    for (const process of await findByArgument(socketFiles(socketDir).qmp)) await endProcess(process, 0);
+    for (;;) {
+      const found = await findByArgument(nameOf(socketDir));
+      if (found.length === 0) return;
+      for (const process of found) await endProcess(process, 0);
+    }
+  }
+
+  vacate(place: VmPlace): Promise<void> {
+    return this.#jails.leave(place);
   }
 }
 
-/** QEMU makes its control socket when it is set up; until then there is nothing to wait on. */
-async function connectWhenUp(sockets: SocketFiles, endedHow: () => string | null): Promise<QmpClient> {
-  const deadline = performance.now() + START_DEADLINE_MS;
-  for (;;) {
-    try {
-      return await QmpClient.connect(sockets.qmp, START_DEADLINE_MS);
-    } catch (error) {
-      const how = endedHow();
-      if (how !== null) throw new Error(`it ended with ${how}`);
-      if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ECONNREFUSED')) throw error;
-      if (performance.now() > deadline) throw new Error(`no control socket within ${START_DEADLINE_MS} ms`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, CONNECT_AGAIN_MS));
+/** The socket listens before QEMU runs, so the greeting is what there is to wait for. */
+async function connectOrExplain(socketPath: string, earlyExit: Promise<string>): Promise<QmpClient> {
+  try {
+    return await QmpClient.connect(socketPath, START_DEADLINE_MS);
+  } catch (error) {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, OBITUARY_MS, null);
+    });
+    const how = await Promise.race([earlyExit, late]).finally(() => clearTimeout(timer));
+    throw how === null ? error : new Error(`it ended with ${how}`);
   }
 }

@@ -11,7 +11,7 @@ const reason = await whyNoVms();
 
 describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
   describeDriver('qemu', async () => {
-    const { layout, driver, imageId } = await openTestHost();
+    const { layout, driver, jails, imageId } = await openTestHost();
     const { platform } = driver;
     const image = layout.image(imageId);
     const workDir = await mkdtemp(path.join(layout.dataDir, 'contract-'));
@@ -35,6 +35,6 @@ describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${rea
       if (begin === 'boot') await cloneFile(image.disk, spec.diskPath);
       return spec;
     };
-    return { driver, restarted: () => new QemuDriver(platform), specIn, workDir, remove };
+    return { driver, restarted: () => new QemuDriver(platform, jails), specIn, workDir, remove };
   });
 });

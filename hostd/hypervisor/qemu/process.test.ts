@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -20,7 +20,7 @@ afterEach(async () => {
 
 /** The directory is the script's `$0`. */
 const start = async (script: string) => {
-  const made = await spawnDetached('sh', ['-c', script, dir], log);
+  const made = await spawnDetached({ argv: ['sh', '-c', script, dir], reportsPid: false, logPath: log });
   started.push(made.process);
   return made;
 };
@@ -63,10 +63,38 @@ describe('a process', () => {
     expect(await findByArgument(`${dir}-other`)).toEqual([]);
   });
 
-  it('holds no capabilities and leaves no core file', async () => {
-    const { earlyExit } = await startBriefly('grep -E "CapEff|NoNewPrivs" /proc/self/status; ulimit -c');
+  it('is the one that the chain names, not the one that was started', async () => {
+    const script = 'sleep 1000 & echo "{ \\"child-pid\\": $! }" >&3; wait';
+    const { process, earlyExit } = await spawnDetached({ argv: ['sh', '-c', script, dir], reportsPid: true, logPath: log });
+    started.push(process);
+    // Until it has become the other program it is a copy of the shell.
+    while ((await readFile(`/proc/${process.pid}/cmdline`, 'utf8')) !== ['sleep', '1000', ''].join('\0'))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    await endProcess(process, 0);
     expect(await earlyExit).toBe('exit code 0');
-    expect((await tailOf(log)).split(/\s+/)).toEqual(['CapEff:', '0000000000000000', 'NoNewPrivs:', '1', '0']);
+  });
+
+  it('is not there when the chain ends before it names one', async () => {
+    const launch = { argv: ['sh', '-c', 'echo no namespaces here; exit 3'], reportsPid: true, logPath: log };
+    await expect(spawnDetached(launch)).rejects.toMatchObject({
+      message: 'QEMU did not start: it ended at once with exit code 3',
+      tail: 'no namespaces here',
+    });
+  });
+
+  it('tells of the signal that ended the child of the one that was started', async () => {
+    const { earlyExit } = await startBriefly('sh -c "kill -9 \\$\\$"; exit $?');
+    expect(await earlyExit).toBe('signal SIGKILL');
+  });
+
+  it('inherits the files it is to have, after the status descriptor', async () => {
+    const given = await open(path.join(dir, 'given'), 'w+');
+    const argv = ['sh', '-c', 'echo through >&4; exec sleep 1000', dir];
+    const made = await spawnDetached({ argv, reportsPid: false, inherited: [given.fd], logPath: log });
+    started.push(made.process);
+    while ((await given.stat()).size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await given.close();
+    expect(await readFile(path.join(dir, 'given'), 'utf8')).toBe('through\n');
   });
 
   it('tells how it ended, and harmless warnings are no part of the story', async () => {

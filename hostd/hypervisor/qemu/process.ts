@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { open, readdir, readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { HostdError } from '../../errors.ts';
+import { STATUS_FD } from '../../jail/argv.ts';
 import { isErrno } from '../../storage/files.ts';
 import type { ProcessRef } from '../driver.ts';
 
@@ -13,6 +16,8 @@ const GONE_DEADLINE_MS = 10_000;
 const POLL_MS = 5;
 const ZOMBIE_GRACE_MS = 1_000;
 const TAIL_BYTES = 4096;
+/** Added to a signal's number in the exit code of a program that ended of what ended its child. */
+const SIGNALLED = 128;
 const HARMLESS = /doesn't support requested feature/;
 
 /** The kernel's USER_HZ, which is 100 on every architecture Linux still builds for with glibc. */
@@ -92,48 +97,71 @@ export async function endProcess(ref: ProcessRef, graceMs = TERM_GRACE_MS): Prom
   throw new HostdError('internal', { message: `process ${ref.pid} does not end`, phase: 'qemu.kill' });
 }
 
+export type Launch = {
+  /** Program and arguments, of which the program becomes another one in the end (hostd/jail/argv.ts). */
+  argv: readonly string[];
+  /** The program is a child of the process that is started, which names it on STATUS_FD. */
+  reportsPid: boolean;
+  /** Open files that the program gets as the descriptors from STATUS_FD + 1 on. */
+  inherited?: readonly number[];
+  logPath: string;
+};
+
 /**
- * Starts a program that outlives hostd: own session, no inherited pipes, no capabilities, no core dumps (they would hold guest
- * memory), output appended to `logPath`. `earlyExit` settles when it ends while we are its parent.
+ * Starts a program that outlives hostd: own session, no pipes that it needs, output appended to `logPath`. `earlyExit` settles
+ * when it ends while this hostd lives.
  */
-export async function spawnDetached(
-  program: string,
-  args: string[],
-  logPath: string,
-): Promise<{ process: ProcessRef; earlyExit: Promise<string> }> {
+export async function spawnDetached(launch: Launch): Promise<{ process: ProcessRef; earlyExit: Promise<string> }> {
+  const { argv, reportsPid, inherited = [], logPath } = launch;
+  const [program, ...args] = argv as [string, ...string[]];
   const log = await open(logPath, 'a', 0o600);
   try {
-    const child = spawn('prlimit', ['--core=0', 'setpriv', ...privileges(), program, ...args], {
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
-    });
+    const stdio = ['ignore', log.fd, log.fd, reportsPid ? 'pipe' : 'ignore', ...inherited] as const;
+    const child = spawn(program, args, { detached: true, stdio: [...stdio] });
     const earlyExit = new Promise<string>((resolve) => {
-      child.once('exit', (code, name) => resolve(name === null ? `exit code ${code}` : `signal ${name}`));
+      child.once('exit', (code, name) => resolve(name === null ? describeExit(code ?? 0) : `signal ${name}`));
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', (cause) =>
-        reject(
-          new HostdError('missing_dependency', {
-            message: 'prlimit cannot be run: install util-linux',
-            phase: 'qemu.start',
-            cause,
-          }),
-        ),
-      );
+      child.once('error', (cause) => reject(missingProgram(program, cause)));
     });
     child.unref();
-    const startTimeTicks = await startTimeOf(child.pid!);
-    if (startTimeTicks === null) throw await startError(`it ended at once with ${await earlyExit}`, logPath);
-    return { process: { pid: child.pid!, startTimeTicks }, earlyExit };
+    const pid = reportsPid ? await readReportedPid(child.stdio[STATUS_FD] as Socket) : child.pid!;
+    const startTimeTicks = pid === null ? null : await startTimeOf(pid);
+    if (pid === null || startTimeTicks === null) throw await startError(`it ended at once with ${await earlyExit}`, logPath);
+    return { process: { pid, startTimeTicks }, earlyExit };
   } finally {
     await log.close();
   }
 }
 
-/** Nothing a hypervisor needs: as root it keeps the ownership of its files and loses every capability. */
-function privileges(): string[] {
-  return process.getuid?.() === 0 ? ['--no-new-privs', '--inh-caps=-all', '--bounding-set=-all'] : ['--no-new-privs'];
+/** Null when the process ended without naming one. The stream stays open: who writes to it at its end must not be ended by that. */
+function readReportedPid(status: Socket): Promise<number | null> {
+  let text = '';
+  status.unref();
+  return new Promise((resolve) => {
+    status.on('data', (chunk) => {
+      text += chunk;
+      const found = /"child-pid": (\d+)/.exec(text);
+      if (found) resolve(Number(found[1]));
+    });
+    status.once('close', () => resolve(null));
+    status.once('error', () => resolve(null));
+  });
+}
+
+/** Of a program that passes on how its child ended, as shells do. */
+function describeExit(code: number): string {
+  const name = Object.entries(constants.signals).find(([, number]) => number === code - SIGNALLED)?.[0];
+  return name === undefined ? `exit code ${code}` : `signal ${name}`;
+}
+
+function missingProgram(program: string, cause: unknown): HostdError {
+  return new HostdError('missing_dependency', {
+    message: `${program} cannot be run: install util-linux`,
+    phase: 'qemu.start',
+    cause,
+  });
 }
 
 /** `internal` with the tail of QEMU's output. */
@@ -148,13 +176,13 @@ export async function tailOf(logPath: string): Promise<string> {
   return lines.join('\n').slice(-TAIL_BYTES);
 }
 
-/** Processes of which an argument contains `text`, a path in a directory that is ours alone. */
+/** Processes of which an argument is `text`, a path that is ours alone. */
 export async function findByArgument(text: string): Promise<ProcessRef[]> {
   const pids = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name)).map(Number);
   const found = await Promise.all(
     pids.map(async (pid) => {
       const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      if (!argv.includes(text)) return [];
+      if (!argv.split('\0').includes(text)) return [];
       const startTimeTicks = await startTimeOf(pid);
       return startTimeTicks === null ? [] : [{ pid, startTimeTicks }];
     }),

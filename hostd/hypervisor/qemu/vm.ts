@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { HostdError } from '../../errors.ts';
 import type { SocketFiles } from '../../storage/layout.ts';
 import type { Exit, ProcessRef, RunState, Vm } from '../driver.ts';
-import { receiveState, type Saved, sendState, verifyState } from './device-state.ts';
+import { INBOX_URI } from './args.ts';
+import { fillInbox, receiveState, type Saved } from './device-state.ts';
 import { QemuGuestAgent } from './guest-agent.ts';
 import { endProcess, isAlive, tailOf, waitGone } from './process.ts';
 import type { QmpClient } from './qmp.ts';
@@ -67,18 +67,14 @@ class QemuVm implements Vm {
     if ((await this.runState()) !== 'empty') {
       throw new HostdError('conflict', { message: 'this machine already holds a state', phase: 'qemu.load' });
     }
-    await verifyState(path, sha256);
+    await fillInbox(this.#parts.sockets.inbox, path, sha256);
     await this.#leaveMemoryOut();
     try {
-      await this.#qmp.execute('migrate-incoming', { uri: `unix:${this.#parts.sockets.load}` });
-      // QEMU breaks the connection off when it refuses the state; what matters is what it says then.
-      await sendState(this.#parts.sockets.load, path).catch(() => undefined);
+      await this.#qmp.execute('migrate-incoming', { uri: INBOX_URI });
       await this.#awaitMigration();
     } catch (cause) {
       const tail = await tailOf(this.#parts.logPath);
       throw new HostdError('incompatible', { message: 'QEMU refuses the saved device state', phase: 'qemu.load', tail, cause });
-    } finally {
-      await rm(this.#parts.sockets.load, { force: true });
     }
   }
 

@@ -40,6 +40,7 @@ export async function makeFakeWorld() {
         log,
         imageId: IMAGE_ID,
         acceleratorReason: 'fake',
+        isolationLacks: [],
         version: '0',
       });
       return { machines, guest, driver };

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
-import type { Exec, ExecResult, MachineView } from '../../contract/machines.ts';
+import type { Accelerator, Exec, ExecResult, MachineView } from '../../contract/machines.ts';
 import type { Fault } from '../../fault/fault-point.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { openTestHost } from './vm-host.ts';
@@ -17,7 +17,7 @@ export type Reply = { ok: true; value: unknown } | { ok: false; error: { code: s
 export class HostdProcess {
   readonly dataDir: string;
   readonly token = TOKEN;
-  readonly #accelerator: string;
+  readonly accelerator: Accelerator;
   readonly #env: Record<string, string>;
   /** Everything this hostd and its predecessors wrote, oldest first. */
   readonly log: string[] = [];
@@ -26,9 +26,9 @@ export class HostdProcess {
   #exited: Promise<'exited'> = Promise.resolve('exited');
   #held: Promise<'held'> = new Promise(() => {});
 
-  private constructor(dataDir: string, accelerator: string, env: Record<string, string>) {
+  private constructor(dataDir: string, accelerator: Accelerator, env: Record<string, string>) {
     this.dataDir = dataDir;
-    this.#accelerator = accelerator;
+    this.accelerator = accelerator;
     this.#env = env;
   }
 
@@ -66,7 +66,7 @@ export class HostdProcess {
       HOSTD_DATA_DIR: this.dataDir,
       HOSTD_PORT: '0',
       HOSTD_TOKEN: TOKEN,
-      HOSTD_ACCELERATOR: this.#accelerator,
+      HOSTD_ACCELERATOR: this.accelerator,
       HOSTD_FAULT: fault ? `${fault.point}=${fault.action}` : '',
       ...this.#env,
     };
@@ -86,6 +86,10 @@ export class HostdProcess {
       });
     });
     this.#url = `http://127.0.0.1:${port}/v1`;
+  }
+
+  get port(): number {
+    return Number(new URL(this.#url).port);
   }
 
   /** What the armed fault did: hostd is gone, or stands still until `release`. */

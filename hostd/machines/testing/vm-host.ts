@@ -1,4 +1,4 @@
-import { loadDataDirEnv } from '../../env.ts';
+import { loadHostEnv } from '../../env.ts';
 import { messageOf } from '../../errors.ts';
 import { qemuFacts } from '../../hypervisor/qemu/platform.ts';
 import { type OpenHost, openHost } from '../../open-host.ts';
@@ -10,6 +10,5 @@ export async function whyNoVms(): Promise<string | null> {
 
 /** This host as hostd would open it, for tests: they share its image and its accelerator and make directories of their own. */
 export function openTestHost(): Promise<OpenHost> {
-  const env = loadDataDirEnv();
-  return openHost(env.HOSTD_DATA_DIR, env.HOSTD_ACCELERATOR);
+  return openHost(loadHostEnv());
 }

@@ -61,6 +61,7 @@ export class FakeHost {
       reflink: true,
       imageId: 'img_fake',
       machines: this.machines.size,
+      isolationLacks: [],
     };
   }
 
