@@ -116,6 +116,8 @@ export function processEnv(settings: Settings, npmRegistry: string): Record<stri
     HOSTD_NPM_UPSTREAM: npmRegistry,
     FORGE_DIR: path.join(settings.dataDir, 'forge'),
     NEXT_TELEMETRY_DISABLED: '1',
+    // One computer is for trying out: announced on the console and on every page wherever it makes a difference.
+    WARREN_ALLOW_WEAK_ISOLATION: 'true',
   };
   const set = Object.entries(process.env).filter(([name, value]) => name in made && value) as [string, string][];
   return { ...made, ...Object.fromEntries(set) };

@@ -3,10 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import type { HostView } from '../hostd/contract/machines.ts';
 import { bootstrapDatabase } from '../prisma/bootstrap.ts';
 import { migrate } from '../prisma/migrate.ts';
+import { listWeaknesses } from '../server/hosts/isolation.ts';
 import { type KeptPostgres, keepPostgres } from './keep-postgres.ts';
-
 import { type Part, Supervisor } from './processes.ts';
 import { endMachines, putSessionsToSleep, wakeInterrupted } from './rest.ts';
 import { databasePasswords, databaseUrlsOf, hostdOf, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
@@ -164,10 +165,10 @@ async function startParts(supervisor: Supervisor, parts: Part[], ctx: StageConte
   }
 }
 
-async function describeHost(settings: Settings): Promise<{ accelerator: string; acceleratorReason: string }> {
+async function describeHost(settings: Settings): Promise<HostView> {
   const { url, token } = hostdOf(settings);
   const reply = await fetch(`${url}/v1/host`, { headers: { authorization: `Bearer ${token}` } });
-  const body = (await reply.json()) as { value: { accelerator: string; acceleratorReason: string } };
+  const body = (await reply.json()) as { value: HostView };
   return body.value;
 }
 
@@ -278,12 +279,7 @@ async function rest(settings: Settings, env: Record<string, string>): Promise<vo
   }
 }
 
-function printReady(
-  settings: Settings,
-  demo: Running['demo'],
-  host: { accelerator: string; acceleratorReason: string },
-  elapsedMs: number,
-): void {
+function printReady(settings: Settings, demo: Running['demo'], host: HostView, elapsedMs: number): void {
   const lines = [
     '',
     `  Warren is ready after ${(elapsedMs / 1000).toFixed(0)} s`,
@@ -296,8 +292,21 @@ function printReady(
       : [
           '    models       scripted demo model (set OPENAI_API_KEY, and OPENAI_BASE_URL for a compatible endpoint, for a real one)',
         ]),
+    ...describeWeakness(host),
     '    stop         Ctrl-C',
     '',
   ];
   console.log(lines.join('\n'));
+}
+
+/** Says that organizations are not kept apart here, and that this was allowed; nothing on a computer that keeps them apart. */
+function describeWeakness(host: HostView): string[] {
+  const reasons = listWeaknesses(host);
+  if (reasons.length === 0) return [];
+  const isAllowed = process.env.WARREN_ALLOW_WEAK_ISOLATION !== 'false';
+  return [
+    `    isolation    ${isAllowed ? 'WEAK: for evaluation only, do not run code here that you do not trust' : 'weak: one organization only'}`,
+    ...reasons.map((reason) => `                 ${reason}`),
+    `                 npm run doctor says what would mend it${isAllowed ? '; WARREN_ALLOW_WEAK_ISOLATION=false refuses a second organization' : ''}`,
+  ];
 }

@@ -15,6 +15,8 @@ export type Services = {
   db: Db;
   systemDb: SystemDb;
   hosts: HostDirectory;
+  /** All organizations here trust each other, says the operator. */
+  weakIsolationAllowed: boolean;
   models: ModelProvider;
   agentName: string;
   clock: Clock;
@@ -38,8 +40,10 @@ export function createServices(env: Env): Services {
       systemDb,
       urls: [env.HOSTD_URL],
       token: env.HOSTD_TOKEN,
+      weakIsolationAllowed: env.WARREN_ALLOW_WEAK_ISOLATION,
       onCall: (call) => logger.debug({ event: 'hostd.call', ...call }, 'hostd call'),
     }),
+    weakIsolationAllowed: env.WARREN_ALLOW_WEAK_ISOLATION,
     models: chooseProvider(env),
     agentName: AGENT_NAME,
     clock: systemClock,

@@ -17,6 +17,8 @@ const envSchema = z
     OPENAI_API_KEY: z.string().optional(),
     OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
     WARREN_MODEL: z.string().default('gpt-5.1-codex'),
+    /** Lets organizations share a host that does not keep their machines apart: for evaluation, or where all of them trust each other. */
+    WARREN_ALLOW_WEAK_ISOLATION: z.stringbool().default(false),
     /** Sessions driven at once by this process; each waits most of the time. */
     WARREN_SESSIONS_MAX: z.coerce.number().int().min(1).max(500).default(20),
     /** A turn in which the agent says nothing for this long is cancelled. */

@@ -32,6 +32,7 @@ const deps: WorkerDeps = {
     systemDb,
     urls: [env.HOSTD_URL],
     token: env.HOSTD_TOKEN,
+    weakIsolationAllowed: env.WARREN_ALLOW_WEAK_ISOLATION,
     onCall: (call) => log.debug({ event: 'hostd.call', ...call }, 'hostd call'),
   }),
   signals,

@@ -13,7 +13,7 @@ export default async function OrgLayout({ children, params }: Props) {
   // The page sends them to sign in: it knows where they wanted to go.
   if (!user) return children;
   const home = `/${org}/sessions`;
-  const [me, { role, org: organization, model }] = await Promise.all([
+  const [me, { role, org: organization, model, weakIsolation }] = await Promise.all([
     required(home, queryClient.fetchQuery(trpc.account.me.queryOptions())),
     required(home, queryClient.fetchQuery(trpc.orgs.get.queryOptions({ org }))),
     required(home, queryClient.fetchQuery(trpc.sessions.list.queryOptions({ org }))),
@@ -26,6 +26,7 @@ export default async function OrgLayout({ children, params }: Props) {
         user={me.user}
         orgs={me.orgs}
         model={model}
+        weakIsolation={weakIsolation}
       >
         {children}
       </OrgShell>

@@ -11,22 +11,25 @@ import { cn } from '../ui/cn.ts';
 import { Logo } from './logo.tsx';
 import { type OrgPage, OrgProvider } from './org-context.tsx';
 import { Sidebar } from './sidebar.tsx';
+import { WeakIsolationNote } from './weak-isolation-note.tsx';
 
-type Props = OrgPage & { orgs: { slug: string; name: string }[]; children: ReactNode };
+type Props = OrgPage & { orgs: { slug: string; name: string }[]; weakIsolation: string[]; children: ReactNode };
 
-export function OrgShell({ orgs, children, ...page }: Props) {
+export function OrgShell({ orgs, weakIsolation, children, ...page }: Props) {
   return (
     <OrgProvider value={page}>
       <RealtimeProvider orgSlug={page.org.slug}>
         <CommandCenter>
-          <Frame orgs={orgs}>{children}</Frame>
+          <Frame orgs={orgs} weakIsolation={weakIsolation}>
+            {children}
+          </Frame>
         </CommandCenter>
       </RealtimeProvider>
     </OrgProvider>
   );
 }
 
-function Frame({ orgs, children }: { orgs: Props['orgs']; children: ReactNode }) {
+function Frame({ orgs, weakIsolation, children }: Pick<Props, 'orgs' | 'weakIsolation' | 'children'>) {
   const [menuOpen, setMenuOpen] = useState(false);
   const pathname = usePathname();
   // biome-ignore lint/correctness/useExhaustiveDependencies: going to another page closes the menu
@@ -54,13 +57,12 @@ function Frame({ orgs, children }: { orgs: Props['orgs']; children: ReactNode })
       >
         <Sidebar orgs={orgs} />
       </aside>
-      <main
-        id="main"
-        tabIndex={-1}
-        className={cn('min-h-0 min-w-0 flex-1 overflow-y-auto outline-none', menuOpen && 'hidden md:block')}
-      >
-        {children}
-      </main>
+      <div className={cn('flex min-h-0 min-w-0 flex-1 flex-col', menuOpen && 'hidden md:flex')}>
+        <WeakIsolationNote reasons={weakIsolation} />
+        <main id="main" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none">
+          {children}
+        </main>
+      </div>
     </div>
   );
 }

@@ -45,6 +45,20 @@ export function Hosts() {
                 <span className="block">{view.acceleratorReason}</span>
               </p>
             )}
+            {view && view.isolationLacks.length > 0 && (
+              <details className="mt-1 text-xs">
+                <summary className="text-warn">
+                  Machines here lack {view.isolationLacks.map(({ what }) => what).join(', ')}
+                </summary>
+                <ul className="mt-1 flex flex-col gap-1 text-muted">
+                  {view.isolationLacks.map(({ what, found, why, fix }) => (
+                    <li key={what}>
+                      {what}: {found}. Without it {why}. To mend it: {fix}.
+                    </li>
+                  ))}
+                </ul>
+              </details>
+            )}
           </li>
         ))}
       </ul>

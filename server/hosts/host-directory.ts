@@ -1,6 +1,9 @@
+import { hostViewSchema } from '../../hostd/contract/machines.ts';
 import type { SystemDb } from '../db.ts';
+import { holdHost } from './hold-host.ts';
 import { createHostClient, type HostClient, type HostClientOptions } from './host-client.ts';
 import { HostError } from './host-error.ts';
+import { decideNeighbour, listWeaknesses } from './isolation.ts';
 
 export type PlacedHost = { hostId: string; client: HostClient };
 
@@ -10,6 +13,8 @@ export interface HostDirectory {
   place(need: { memoryMiB: number }): Promise<PlacedHost>;
   /** The host that holds a machine or snapshot. */
   client(hostId: string): Promise<HostClient>;
+  /** Rejects with HostError `weak_isolation` when a machine of this organization must not run beside those that are there. */
+  requireNeighbourly(hostId: string, orgId: string): Promise<void>;
   /** Reads every host's state into its row. */
   heartbeat(now: Date): Promise<void>;
 }
@@ -23,11 +28,19 @@ export type HostDirectoryOptions = {
   urls: string[];
   /** All hosts share one token for now. */
   token: string;
+  /** All organizations here trust each other, says the operator. */
+  weakIsolationAllowed: boolean;
   onCall?: HostClientOptions['onCall'];
 };
 
 /** Hosts by configured address; each tells its own id, which is what rows refer to. */
-export function createHostDirectory({ systemDb, urls, token, onCall }: HostDirectoryOptions): HostDirectory {
+export function createHostDirectory({
+  systemDb,
+  urls,
+  token,
+  weakIsolationAllowed,
+  onCall,
+}: HostDirectoryOptions): HostDirectory {
   const clientFor = (url: string) => createHostClient({ url, token, onCall });
 
   async function record(url: string, now: Date) {
@@ -53,6 +66,21 @@ export function createHostDirectory({ systemDb, urls, token, onCall }: HostDirec
       const row = await systemDb.host.findUnique({ where: { id: hostId } });
       if (!row) throw new HostError({ code: 'not_found', message: `host ${hostId} has never reported`, phase: 'placement' });
       return clientFor(row.url);
+    },
+    async requireNeighbourly(hostId, orgId) {
+      if (weakIsolationAllowed) return;
+      const decision = await systemDb.$transaction(async (tx) => {
+        const holderOrgId = await holdHost(tx, hostId, orgId);
+        const row = await tx.host.findUnique({ where: { id: hostId } });
+        const view = hostViewSchema.safeParse(row?.info);
+        return decideNeighbour({ orgId, holderOrgId, weaknesses: view.success ? listWeaknesses(view.data) : null });
+      });
+      if (decision.ok) return;
+      throw new HostError({
+        code: 'weak_isolation',
+        message: `host ${hostId} runs machines of another organization and cannot keep yours apart from them: ${decision.reason}`,
+        phase: 'placement',
+      });
     },
     async heartbeat(now) {
       const answers = await Promise.allSettled(urls.map((url) => record(url, now)));

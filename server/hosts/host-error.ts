@@ -1,11 +1,12 @@
 import type { HostdErrorBody, HostdErrorCode } from '../../hostd/contract/errors.ts';
 
 /**
- * Beside hostd's own codes there are two that only its caller can see:
+ * Beside hostd's own codes there are three that only its caller can see:
  * - `unreachable`   no answer: connection refused, reset, or the deadline passed
+ * - `weak_isolation` the host does not keep machines apart as organizations that share it need; nothing was asked of it
  * - `invalid_reply` an answer that is not the contract's (another version, a proxy in between)
  */
-export type HostErrorCode = HostdErrorCode | 'unreachable' | 'invalid_reply';
+export type HostErrorCode = HostdErrorCode | 'unreachable' | 'weak_isolation' | 'invalid_reply';
 
 /** Codes after which the same request may succeed unchanged: every verb is safe to repeat. */
 const RETRYABLE: ReadonlySet<HostErrorCode> = new Set(['unreachable', 'guest_unreachable', 'timeout', 'internal']);

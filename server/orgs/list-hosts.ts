@@ -1,5 +1,6 @@
 import { hostViewSchema } from '../../hostd/contract/machines.ts';
 import type { Tx } from '../db.ts';
+import { listWeaknesses } from '../hosts/isolation.ts';
 
 /** A host that has not reported for this long is shown as away. */
 const AWAY_MS = 120_000;
@@ -18,6 +19,15 @@ export async function listHosts(tx: Tx, now: Date) {
       yourMachines: machinesOn.get(host.id) ?? 0,
       /** Null when it reported in a form this version does not know. */
       view: view.success ? view.data : null,
+      /** What keeps it from keeping organizations apart; null when it has not said. */
+      weaknesses: view.success ? listWeaknesses(view.data) : null,
     };
   });
+}
+
+/** Weaknesses of all hosts together, each once. */
+export async function listInstallationWeaknesses(tx: Tx): Promise<string[]> {
+  const hosts = await tx.host.findMany({ select: { info: true } });
+  const views = hosts.map(({ info }) => hostViewSchema.safeParse(info));
+  return [...new Set(views.flatMap((view) => (view.success ? listWeaknesses(view.data) : [])))];
 }

@@ -19,8 +19,10 @@ export function testServices({ db, systemDb }: TestDatabase, set: Partial<Servic
     hosts: {
       place: async ({ memoryMiB: _ }) => (host ? { hostId: 'hst_00000000000000000000', client: host } : noHost()),
       client: async () => host ?? noHost(),
+      requireNeighbourly: async () => {},
       heartbeat: async () => {},
     },
+    weakIsolationAllowed: true,
     models: { kind: 'demo', model: 'warren-demo' },
     agentName: 'codex',
     clock: { now: () => new Date() },

@@ -35,6 +35,7 @@ export type StartedMachine = { host: HostClient; view: MachineView; ms: number }
 export async function startMachine(deps: WorkerDeps, input: StartMachine): Promise<StartedMachine> {
   const { machine, repositoryId, owner, source, size } = input;
   const { orgId } = machine;
+  await deps.hosts.requireNeighbourly(machine.hostId, orgId);
   const org = await withOrg(deps.db, orgId, (tx) => tx.organization.findUniqueOrThrow({ where: { id: orgId } }));
   const egress = machineEgress({
     policy: parseOrgPolicy(org.policy),

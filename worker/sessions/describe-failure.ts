@@ -21,6 +21,8 @@ const NEXT_STEP: Record<HostErrorCode, string> = {
   too_large: 'Make the file or output smaller.',
   internal: 'Retry. If it stays, the host’s log has the details.',
   unreachable: 'The operator has to see why the host does not answer (is hostd running?), then retry.',
+  weak_isolation:
+    'The operator has to give the host what npm run doctor lists, or, where all organizations trust each other, set WARREN_ALLOW_WEAK_ISOLATION=true for web and worker.',
   invalid_reply: 'The operator has to run the same version of Warren on all computers.',
 };
 

@@ -83,7 +83,13 @@ export function workerRig(test: TestDatabase) {
     const deps: WorkerDeps = {
       db: test.db,
       systemDb: test.systemDb,
-      hosts: createHostDirectory({ systemDb: test.systemDb, urls: [rig.hostUrl], token: FAKE_TOKEN }),
+      hosts: createHostDirectory({
+        systemDb: test.systemDb,
+        urls: [rig.hostUrl],
+        token: FAKE_TOKEN,
+        // Every test makes an organization, and all of them meet on one host.
+        weakIsolationAllowed: true,
+      }),
       signals,
       clock: systemClock,
       log,

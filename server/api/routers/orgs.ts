@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { listAudit } from '../../audit/list-audit.ts';
 import { describeProvider } from '../../gateway/provider.ts';
-import { listHosts } from '../../orgs/list-hosts.ts';
+import { listHosts, listInstallationWeaknesses } from '../../orgs/list-hosts.ts';
 import { listMembers } from '../../orgs/list-members.ts';
 import { summarizeUsage } from '../../orgs/summarize-usage.ts';
 import { listMemberships } from '../../tenancy/find-membership.ts';
@@ -20,6 +20,8 @@ export const orgsRouter = router({
       members: await ctx.withOrg(listMembers),
       policy: ctx.policy,
       model: describeProvider(ctx.services.models),
+      /** Why organizations here are kept apart less than strangers need, which the operator allows. Empty when they are not. */
+      weakIsolation: ctx.services.weakIsolationAllowed ? await ctx.withOrg(listInstallationWeaknesses) : [],
     };
   }),
 

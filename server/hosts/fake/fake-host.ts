@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HostdErrorCode } from '../../../hostd/contract/errors.ts';
 import {
+  type Accelerator,
   type CreateMachine,
   type Exec,
   type ExecResult,
@@ -27,6 +28,8 @@ export class FakeRefusal extends Error {
  * `faults` makes the next call of a verb fail; `calls` tells what was asked.
  */
 export class FakeHost {
+  /** `kvm` makes it a host on which organizations that do not trust each other may meet. */
+  accelerator: Accelerator = 'tcg';
   readonly machines = new Map<string, FakeMachine>();
   readonly snapshots = new Map<string, FakeSnapshot>();
   readonly programs = new Map<string, FakeProgram>();
@@ -51,7 +54,7 @@ export class FakeHost {
       hostId: 'hst_fakefakefake',
       version: 'fake',
       contractVersion: CONTRACT_VERSION,
-      accelerator: 'tcg',
+      accelerator: this.accelerator,
       acceleratorReason: 'a fake needs none',
       qemuVersion: '0',
       cores: 2,
