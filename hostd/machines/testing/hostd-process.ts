@@ -44,6 +44,12 @@ export class HostdProcess {
     return new HostdProcess(dataDir, driver.platform.accelerator, env);
   }
 
+  /** Over a directory that is there and stays, with the image in it. */
+  static async over(dataDir: string, env: Record<string, string> = {}): Promise<HostdProcess> {
+    const { driver } = await openTestHost();
+    return new HostdProcess(dataDir, driver.platform.accelerator, env);
+  }
+
   get layout() {
     return layoutOf(this.dataDir);
   }

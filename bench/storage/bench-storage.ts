@@ -1,0 +1,242 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { cloneFile } from '../../hostd/storage/files.ts';
+import { type Corpus, ensureCorpus } from './corpus.ts';
+import { Ours } from './ours.ts';
+import { bytesBelow, PEERS, type Peer, removeAll } from './peers.ts';
+import { countDifferent, sameFiles } from './truth.ts';
+
+/*
+ * The storage rows of the figures. Everything a tool wrote is counted: indexes and manifests too. What was dirtied is known from
+ * the generator or from comparing whole files, never from our own tracking. Both sides end durable where they can (casync does
+ * not sync). Restores are compared with the originals, byte for byte, or the run fails.
+ */
+export type StorageOptions = {
+  /** Absolute, on a file system that shares blocks: the corpus is kept here, everything else is removed. */
+  dir: string;
+  /** Sessions forked from the template. */
+  sessions: number;
+  /** Times that each tool stores the small change; the median counts. */
+  rounds: number;
+  say: (line: string) => void;
+};
+
+export type StorageFigures = { human: string[]; json: Record<string, number>; raw: unknown };
+
+const exec = promisify(execFile);
+const PAGE_BYTES = 4096;
+const SCATTERED_PAGES = 6000;
+const RUN_PAGES = 4096;
+const SESSION_FILES = ['memory', 'disk.raw', 'device.state'] as const;
+
+type Incremental = { tool: string; firstMs: number; ms: number[]; storedBytes: number; restoreMs: number; rssMiB: number };
+
+export async function benchStorage(options: StorageOptions): Promise<StorageFigures> {
+  const { dir, say } = options;
+  const corpus = await ensureCorpus(path.join(dir, 'corpus'), options.sessions, say);
+  const work = path.join(dir, 'work');
+  await removeAll(work);
+  try {
+    const random = await measureIncremental(options, work, await makeRandomCase(corpus, work));
+    const agent = await measureIncremental(options, work, await makeAgentCase(corpus, work));
+    const fleet = await measureFleet(options, work, corpus);
+    return await summarise({ random, agent, fleet });
+  } finally {
+    await removeAll(work);
+  }
+}
+
+/** Two generations of one snapshot's files, and how much truly differs. */
+type Case = { name: string; before: string; after: string; files: readonly string[]; dirtyBytes: number };
+
+/** 1 GiB or more of a real guest's memory, then 39.4 MiB of it overwritten with random bytes: pages here and there, and one run. */
+async function makeRandomCase(corpus: Corpus, work: string): Promise<Case> {
+  const [before, after] = [path.join(work, 'random', 'before'), path.join(work, 'random', 'after')];
+  for (const dir of [before, after]) await mkdir(dir, { recursive: true });
+  await cloneFile(corpus.template.memory, path.join(before, 'memory'));
+  await cloneFile(corpus.template.memory, path.join(after, 'memory'));
+  const handle = await open(path.join(after, 'memory'), 'r+');
+  const pages = (await handle.stat()).size / PAGE_BYTES;
+  const run0 = Math.floor(pages / 3);
+  const chosen = new Set<number>();
+  // A step that shares no factor with the number of pages visits pages all over the file, the same in every run.
+  for (let at = 7; chosen.size < SCATTERED_PAGES; at = (at + 104_729) % pages) {
+    if (at < run0 || at >= run0 + RUN_PAGES) chosen.add(at);
+  }
+  for (const page of chosen) await handle.write(randomBytes(PAGE_BYTES), 0, PAGE_BYTES, page * PAGE_BYTES);
+  await handle.write(randomBytes(RUN_PAGES * PAGE_BYTES), 0, RUN_PAGES * PAGE_BYTES, run0 * PAGE_BYTES);
+  await handle.sync();
+  await handle.close();
+  return { name: 'random', before, after, files: ['memory'], dirtyBytes: (SCATTERED_PAGES + RUN_PAGES) * PAGE_BYTES };
+}
+
+/** A session that slept, was woken, worked and slept again. */
+async function makeAgentCase(corpus: Corpus, work: string): Promise<Case> {
+  const [before, after] = [path.join(work, 'agent', 'before'), path.join(work, 'agent', 'after')];
+  await cloneSnapshot(corpus.sessions[0]!.dir, before);
+  await cloneSnapshot(corpus.second.dir, after);
+  let dirtyBytes = 0;
+  for (const file of SESSION_FILES) dirtyBytes += await countDifferent(path.join(before, file), path.join(after, file));
+  return { name: 'agent', before, after, files: SESSION_FILES, dirtyBytes };
+}
+
+async function cloneSnapshot(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const file of SESSION_FILES) await cloneFile(path.join(from, file), path.join(to, file));
+}
+
+async function measureIncremental(options: StorageOptions, work: string, given: Case) {
+  const results: Incremental[] = [];
+  for (const scan of ['ours', 'ours, no extents'] as const) {
+    const ms: number[] = [];
+    let stored = 0;
+    let firstMs = 0;
+    let restoreMs = 0;
+    for (let round = 0; round < options.rounds; round += 1) {
+      const base = path.join(work, `ours-${round}`);
+      const ours = new Ours(base);
+      firstMs = (await ours.store(given.before, given.files, 'before')).ms;
+      const before = await bytesBelow(ours.objects);
+      const over = { name: 'before', dir: scan === 'ours' ? given.before : null };
+      ms.push((await ours.store(given.after, given.files, 'after', over)).ms);
+      stored = (await bytesBelow(ours.objects)) - before;
+      if (round === 0) {
+        const into = path.join(base, 'restored');
+        await mkdir(into);
+        restoreMs = await ours.restore('after', into, given.files);
+        await sameFiles(given.after, into, given.files);
+      }
+      await removeAll(base);
+    }
+    results.push({
+      tool: scan,
+      firstMs,
+      ms,
+      storedBytes: stored,
+      restoreMs,
+      rssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+    });
+    options.say(line(given, results.at(-1)!));
+  }
+  for (const peer of PEERS) {
+    results.push(await measurePeer(options, work, given, peer));
+    options.say(line(given, results.at(-1)!));
+  }
+  return { name: given.name, dirtyBytes: given.dirtyBytes, results };
+}
+
+async function measurePeer(options: StorageOptions, work: string, given: Case, peer: Peer): Promise<Incremental> {
+  const ms: number[] = [];
+  let [firstMs, restoreMs, rssMiB, storedBytes] = [0, 0, 0, 0];
+  for (let round = 0; round < options.rounds; round += 1) {
+    const repository = path.join(work, `${peer.name}-${round}`);
+    const into = `${repository}.restored`;
+    // The tools know a snapshot by its path: both generations are stored from one place.
+    const source = path.join(work, 'source');
+    await peer.init(repository);
+    await rename(given.before, source);
+    firstMs = (await peer.store(repository, source, 'before')).ms;
+    await rename(source, given.before);
+    const before = await bytesBelow(repository);
+    await rename(given.after, source);
+    const ran = await peer.store(repository, source, 'after');
+    await rename(source, given.after);
+    ms.push(ran.ms);
+    rssMiB = Math.max(rssMiB, ran.rssMiB);
+    storedBytes = (await bytesBelow(repository)) - before;
+    if (round === 0) {
+      restoreMs = (await peer.restore(repository, 'after', into)).ms;
+      await sameFiles(given.after, into, given.files);
+    }
+    await removeAll(repository, `${repository}.cache`, into);
+  }
+  return { tool: peer.name, firstMs, ms, storedBytes, restoreMs, rssMiB };
+}
+
+function line({ name, dirtyBytes }: { name: string; dirtyBytes: number }, result: Incremental): string {
+  const mib = (bytes: number) => (bytes / 1024 ** 2).toFixed(1);
+  return [
+    `${name.padEnd(7)}${result.tool.padEnd(18)}`,
+    `first ${(result.firstMs / 1000).toFixed(1)} s,`,
+    `then ${(median(result.ms) / 1000).toFixed(2)} s`,
+    `and ${mib(result.storedBytes)} MiB for ${mib(dirtyBytes)} MiB dirtied (${(result.storedBytes / dirtyBytes).toFixed(3)}),`,
+    `restore ${(result.restoreMs / 1000).toFixed(1)} s, ${result.rssMiB} MiB`,
+  ].join(' ');
+}
+
+type Fleet = { tool: string; ms: number; storedBytes: number };
+
+/** The template and every session forked from it, in the order made. */
+async function measureFleet(options: StorageOptions, work: string, corpus: Corpus) {
+  const results: Fleet[] = [];
+  const base = path.join(work, 'fleet-ours');
+  const ours = new Ours(base);
+  let { ms } = await ours.store(corpus.template.dir, SESSION_FILES, 'template');
+  for (const [index, { dir }] of corpus.sessions.entries())
+    ms += (await ours.store(dir, SESSION_FILES, `s${index}`, { name: 'template', dir: corpus.template.dir })).ms;
+  results.push({ tool: 'ours', ms, storedBytes: await bytesBelow(ours.objects) });
+  options.say(fleetLine(results.at(-1)!));
+  await removeAll(base);
+  for (const peer of PEERS) {
+    const repository = path.join(work, `fleet-${peer.name}`);
+    const source = path.join(work, 'fleet-source');
+    await peer.init(repository);
+    let total = 0;
+    for (const [index, { dir }] of [corpus.template, ...corpus.sessions].entries()) {
+      await removeAll(source);
+      await cloneSnapshot(dir, source);
+      total += (await peer.store(repository, source, `s${index}`)).ms;
+    }
+    results.push({ tool: peer.name, ms: total, storedBytes: await bytesBelow(repository) });
+    options.say(fleetLine(results.at(-1)!));
+    await removeAll(repository, `${repository}.cache`, source);
+  }
+  return { sessions: corpus.sessions.length, results };
+}
+
+function fleetLine({ tool, ms, storedBytes }: Fleet): string {
+  return `fleet  ${tool.padEnd(18)} ${(ms / 1000).toFixed(1)} s, ${(storedBytes / 1024 ** 2).toFixed(0)} MiB`;
+}
+
+type Measured = {
+  random: Awaited<ReturnType<typeof measureIncremental>>;
+  agent: Awaited<ReturnType<typeof measureIncremental>>;
+  fleet: Awaited<ReturnType<typeof measureFleet>>;
+};
+
+async function summarise(measured: Measured): Promise<StorageFigures> {
+  const { random, agent, fleet } = measured;
+  const of = (set: { results: Incremental[] }, tool: string) => set.results.find((one) => one.tool === tool)!;
+  const peersOf = <T extends { tool: string }>(results: T[]) => results.filter(({ tool }) => !tool.startsWith('ours'));
+  const least = (values: number[]) => Math.min(...values);
+  const [oursFleet, fleetPeers] = [fleet.results[0]!, peersOf(fleet.results)];
+  const json = {
+    'storage.bytesPerDirtyByte': of(agent, 'ours').storedBytes / agent.dirtyBytes,
+    'storage.bytesPerDirtyByteBestPeer': least(peersOf(agent.results).map((one) => one.storedBytes)) / agent.dirtyBytes,
+    'storage.bytesPerRandomDirtyByte': of(random, 'ours').storedBytes / random.dirtyBytes,
+    'storage.bytesPerRandomDirtyByteBestPeer': least(peersOf(random.results).map((one) => one.storedBytes)) / random.dirtyBytes,
+    'storage.incrementalMs': median(of(random, 'ours').ms),
+    'storage.incrementalTimesFasterThanRestic': median(of(random, 'restic').ms) / median(of(random, 'ours').ms),
+    'storage.incrementalTimesFasterThanResticWithoutExtents':
+      median(of(random, 'restic').ms) / median(of(random, 'ours, no extents').ms),
+    'storage.restoreTimesFasterThanBest': least(peersOf(agent.results).map((one) => one.restoreMs)) / of(agent, 'ours').restoreMs,
+    'storage.fleetSessions': fleet.sessions,
+    'storage.fleetVsBest': oursFleet.storedBytes / least(fleetPeers.map((one) => one.storedBytes)),
+    'storage.fleetIngestTimesFasterThanBest': least(fleetPeers.map((one) => one.ms)) / oursFleet.ms,
+  };
+  const versions = await Promise.all(PEERS.map(async ({ version: [file, ...args] }) => (await exec(file!, args)).stdout.trim()));
+  const human = [
+    ...[random, agent].flatMap((set) => set.results.map((result) => line(set, result))),
+    ...fleet.results.map(fleetLine),
+    ...Object.entries(json).map(([name, value]) => `${name} ${value.toFixed(3)}`),
+  ];
+  return { human, json, raw: { ...measured, versions } };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((one, other) => one - other);
+  return sorted[Math.floor((sorted.length - 1) / 2)]!;
+}
