@@ -56,7 +56,7 @@ async function restored(layerId: string, name: string, base?: { layerId: string;
     scope,
     chain,
     [{ name, path: target }],
-    base ? { base: { layerId: base.layerId, pathOf: () => base.path } } : {},
+    base ? { base: { layerId: base.layerId, paths: { [name]: base.path } } } : {},
   );
   return readFile(target);
 }
@@ -153,6 +153,31 @@ describe('a layer', () => {
       if (generation > 0) expect(stored.pagesStored).toBe(1);
     }
     expect((await restored(parent!, 'm')).equals(await readFile(parentPath!))).toBe(true);
+  });
+});
+
+describe('a file that a layer in between does not have', () => {
+  it('begins anew, whatever it shares with older ones', async () => {
+    const pages = noise(64);
+    const memory = await makeFile('memory', 64 * PAGE_BYTES, { 0: pages });
+    const disk = await makeFile('disk', 8 * PAGE_BYTES, { 0: noise(8) });
+    const bottom = await storeLayer(
+      newScope(),
+      source('bottom', [
+        { name: 'memory', path: memory, parentPath: null },
+        { name: 'disk', path: disk, parentPath: null },
+      ]),
+    );
+    // A machine that lost its memory leaves a snapshot of its disk alone.
+    const middle = await storeLayer(
+      newScope(),
+      source('middle', [{ name: 'disk', path: disk, parentPath: disk }], bottom.layerId),
+    );
+    const next = await makeFile('next', 64 * PAGE_BYTES, { 5: pages.subarray(0, PAGE_BYTES) });
+    const top = await storeLayer(newScope(), source('top', [{ name: 'memory', path: next, parentPath: memory }], middle.layerId));
+    expect((await restored(top.layerId, 'memory')).equals(await readFile(next))).toBe(true);
+    const overBottom = await restored(top.layerId, 'memory', { layerId: bottom.layerId, path: memory });
+    expect(overBottom.equals(await readFile(next))).toBe(true);
   });
 });
 

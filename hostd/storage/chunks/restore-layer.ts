@@ -17,7 +17,7 @@ const ZEROS = Buffer.alloc(256 * PAGE_BYTES);
 export type RestoreTarget = { name: string; path: string };
 export type RestoreOptions = {
   /** Files of a layer of the chain that this host has; they are cloned, and only what changed since is fetched. */
-  base?: { layerId: string; pathOf: (name: string) => string };
+  base?: { layerId: string; paths: Readonly<Record<string, string>> };
   /** Where to note how far it is, so that a repeated call goes on there. */
   notes?: string;
   onProgress?: (progress: RestoreProgress) => void;
@@ -44,19 +44,22 @@ export async function restoreLayer(
   const base = baseIndex === -1 ? null : options.base!;
   const files = flatten(chain, baseIndex + 1).filter(({ name }) => targets.some((target) => target.name === name));
   const identity = `${chain.at(-1)!.layerId} over ${base ? base.layerId : 'nothing'}`;
+  const basePaths = files.map(({ name }) => (base && isThroughout(chain.slice(baseIndex), name) ? base.paths[name] : undefined));
   const done = await readNotes(options.notes, identity);
   const paths = files.map(({ name }) => targets.find((target) => target.name === name)!.path);
   if (done === null) {
     for (const path of paths) await rm(path, { force: true });
     for (const [index, path] of paths.entries()) {
-      if (base) await cloneFile(base.pathOf(files[index]!.name), path);
+      const from = basePaths[index];
+      if (from !== undefined) await cloneFile(from, path);
     }
   }
   const handles = await openAll(paths);
   try {
     for (const [index, handle] of handles.entries()) await handle.truncate(files[index]!.bytes);
     if (done === null) {
-      if (base) for (const [index, { runs }] of files.entries()) await writeZeros(handles[index]!, runs, files[index]!.bytes);
+      for (const [index, { runs, bytes }] of files.entries())
+        if (basePaths[index] !== undefined) await writeZeros(handles[index]!, runs, bytes);
       for (const handle of handles) await handle.sync();
       if (options.notes) await writeFile(options.notes, `${identity}\n`, { mode: 0o600 });
     }
@@ -74,6 +77,11 @@ export async function restoreLayer(
   } finally {
     for (const handle of handles) await handle.close();
   }
+}
+
+/** A file that some layer in between does not have began anew above it. */
+function isThroughout(chain: Chain, name: string): boolean {
+  return chain.every(({ layer }) => layer.files.some((file) => file.name === name));
 }
 
 type Handle = Awaited<ReturnType<typeof open>>;

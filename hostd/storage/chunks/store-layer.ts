@@ -70,11 +70,13 @@ export async function storeLayer(scope: Scope, source: LayerSource, options: Sto
   const parent = source.parent === null ? null : await usableParent(scope, source.parent);
   const below = parent ? flatten(parent) : [];
   const packer = new Packer(scope);
+  const scan = options.scan ?? pagesToScan;
   const scans = await Promise.all(
-    source.files.map(async (file) => ({
-      file,
-      scan: await (options.scan ?? pagesToScan)(file.path, parent ? file.parentPath : null),
-    })),
+    source.files.map(async (file) => {
+      // What the parent does not have begins with zeros, whatever else it shares blocks with.
+      const isBelow = below.some(({ name }) => name === file.name);
+      return { file, scan: await scan(file.path, isBelow ? file.parentPath : null) };
+    }),
   );
   const pagesToRead = scans.reduce((sum, { scan }) => sum + countPages(scan.ranges), 0);
   const progress = () => ({ pagesRead: packer.pagesRead, pagesToRead, bytesStored: packer.bytesStored });
