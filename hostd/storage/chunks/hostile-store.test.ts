@@ -156,11 +156,11 @@ describe('a store that was changed', () => {
 
 describe('an upload', () => {
   it('that is killed at any of its requests leaves nothing that looks whole, and the next one goes on from there', async () => {
-    const content = noise(4200);
+    const content = noise(70);
     for (let kill = 1; ; kill += 1) {
       store = new MemoryStore();
       const cacheDir = path.join(dir, `cache-kill-${kill}`);
-      const open = (over: ObjectStore) => new Scope({ store: over, key, cacheDir, index: new PageIndex(8192) });
+      const open = (over: ObjectStore) => new Scope({ store: over, key, cacheDir, index: new PageIndex(1024), packPages: 40 });
       let requests = 0;
       const faulty = new FaultyStore(store, () => (++requests === kill ? 'dead' : 'none'));
       const killed = await put(open(faulty), 'one', content).then(

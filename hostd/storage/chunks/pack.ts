@@ -34,17 +34,20 @@ export type PackDirectory = {
 export class PackWriter {
   readonly packId = randomBytes(16).toString('hex');
   readonly #cipher: PackCipher;
+  readonly #capacity: number;
   readonly #hashes = Buffer.alloc(PAGES_PER_PACK * HASH_BYTES);
   readonly #chunks: Promise<Buffer>[] = [];
   #pending = Buffer.allocUnsafe(CHUNK_BYTES);
   #pages = 0;
 
-  constructor(key: StoreKey) {
+  /** @param capacity pages, at most PAGES_PER_PACK */
+  constructor(key: StoreKey, capacity = PAGES_PER_PACK) {
+    this.#capacity = capacity;
     this.#cipher = new PackCipher(key, this.packId);
   }
 
   get isFull(): boolean {
-    return this.#pages === PAGES_PER_PACK;
+    return this.#pages === this.#capacity;
   }
 
   get isEmpty(): boolean {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { HASH_BYTES, nameOf, objectKeys } from './format.ts';
+import { HASH_BYTES, nameOf, objectKeys, PAGES_PER_PACK } from './format.ts';
 import { PageHasher, type StoreKey } from './keys.ts';
 import { PackTable } from './layer.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -21,16 +21,19 @@ export class Scope {
   readonly table = new PackTable();
   readonly index: PageIndex;
   readonly hasher: PageHasher;
+  /** Pages in a pack that is written from here. */
+  readonly packPages: number;
   readonly #cacheDir: string;
   readonly #known = new Set<string>();
   #condemned = new Set<string>();
   #present = new Set<string>();
 
   /** @param cacheDir private to this host and this key; made when it is not there */
-  constructor(options: { store: ObjectStore; key: StoreKey; cacheDir: string; index?: PageIndex }) {
+  constructor(options: { store: ObjectStore; key: StoreKey; cacheDir: string; index?: PageIndex; packPages?: number }) {
     this.store = options.store;
     this.key = options.key;
     this.index = options.index ?? new PageIndex();
+    this.packPages = options.packPages ?? PAGES_PER_PACK;
     this.hasher = new PageHasher(options.key);
     this.#cacheDir = options.cacheDir;
   }

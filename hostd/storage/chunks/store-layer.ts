@@ -242,7 +242,7 @@ class Packer {
     const known = this.#scope.index.find(hash);
     if (known) return known;
     if (!this.#writer) {
-      this.#writer = new PackWriter(this.#scope.key);
+      this.#writer = new PackWriter(this.#scope.key, this.#scope.packPages);
       this.#reserved = this.#scope.table.reserve(this.#writer.packId);
     }
     const place = { pack: this.#reserved!.number, slot: this.#writer.add(page, hash) };
