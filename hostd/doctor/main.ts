@@ -1,28 +1,22 @@
 import { loadHostEnv } from '../env.ts';
-import { messageOf } from '../errors.ts';
-import { layoutOf } from '../storage/layout.ts';
-import { CHECKS, type Finding } from './checks.ts';
+import { CHECKS } from './checks.ts';
+import { readFacts } from './facts.ts';
 
 /* `node hostd/doctor/main.ts [--json]`: exit code 1 when something fails that machines cannot do without. */
 const MARKS = { pass: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
+const NAME_WIDTH = 18;
 
-async function examine(): Promise<({ name: string } & Finding)[]> {
-  const layout = layoutOf(loadHostEnv().HOSTD_DATA_DIR);
-  const findings: ({ name: string } & Finding)[] = [];
-  for (const { name, run } of CHECKS) {
-    const finding = await run(layout).catch((error): Finding => ({ status: 'fail', detail: messageOf(error) }));
-    findings.push({ name, ...finding });
-  }
-  return findings;
-}
-
-const findings = await examine();
+const facts = await readFacts(loadHostEnv());
+const findings = CHECKS.map(({ name, decide }) => ({ name, ...decide(facts) }));
+const ok = findings.every(({ status }) => status !== 'fail');
 if (process.argv.includes('--json')) {
-  console.log(JSON.stringify({ ok: findings.every(({ status }) => status !== 'fail'), findings }, null, 2));
+  console.log(JSON.stringify({ ok, findings }, null, 2));
 } else {
-  for (const { name, status, detail, fix } of findings) {
-    console.log(`${MARKS[status]}  ${name.padEnd(16)}${detail}`);
-    if (fix && status !== 'pass') console.log(`      ${''.padEnd(16)}-> ${fix}`);
+  const below = ' '.repeat(MARKS.pass.length + 2 + NAME_WIDTH);
+  for (const { name, status, detail, why, fix } of findings) {
+    console.log(`${MARKS[status]}  ${name.padEnd(NAME_WIDTH)}${detail}`);
+    if (why) console.log(`${below}${why}`);
+    if (fix) console.log(`${below}-> ${fix}`);
   }
 }
-process.exitCode = findings.some(({ status }) => status === 'fail') ? 1 : 0;
+process.exitCode = ok ? 0 : 1;
