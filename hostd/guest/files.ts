@@ -4,6 +4,8 @@ import { HostdError } from '../errors.ts';
 import { type SftpTarget, sftpCall, withSftp } from './sftp.ts';
 
 const ENTRIES_MAX = 10_000;
+/** Linux' own limit; a server that sends longer names would fill our memory with them. */
+const NAME_BYTES_MAX = 255;
 const READ_BYTES = 32 * 1024;
 const END_OF_FILE = 1;
 
@@ -45,6 +47,10 @@ function isEndOfFile(error: unknown): boolean {
 }
 
 function toEntry({ filename, attrs }: FileEntryWithStats): FileEntry {
+  // Whoever joins names to paths must not be led elsewhere by one.
+  if (filename === '' || /[/\0]/.test(filename) || Buffer.byteLength(filename) > NAME_BYTES_MAX) {
+    throw new HostdError('conflict', { message: 'the machine lists a file whose name is none', phase: 'guest.sftp' });
+  }
   const modified = new Date(attrs.mtime * 1000);
   return {
     name: filename,

@@ -144,6 +144,67 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     await expect(readFileInGuest({ client, path: '/x', deadlineMs: 300 })).rejects.toMatchObject({ name: 'HostdError' });
   });
 
+  const string = (text: string) => Buffer.concat([uint32(Buffer.byteLength(text)), Buffer.from(text)]);
+  const DIRECTORY = Buffer.concat([uint32(4), uint32(0o40755)]);
+
+  /** Answers the requests of one directory listing as a server does: version, attributes, handle, one batch of names, the end. */
+  const listing = (names: readonly string[]) => [
+    VERSION,
+    frame(105, uint32(0), DIRECTORY),
+    frame(102, uint32(1), string('handle')),
+    frame(104, uint32(2), uint32(names.length), ...names.flatMap((name) => [string(name), string(name), DIRECTORY])),
+    frame(101, uint32(3), uint32(1), string(''), string('')),
+  ];
+
+  it('whose names are in order is listed', async () => {
+    const channel = await withSftpReplies(listing(['a', '.', 'b c', '..']));
+    const entries = await listFiles({ client: await channel.client(20_000), path: '/' });
+    expect(entries.map(({ name, kind }) => [name, kind])).toEqual([
+      ['a', 'directory'],
+      ['b c', 'directory'],
+    ]);
+  });
+
+  it.each([['../../etc/passwd'], ['/etc/passwd'], ['a/b'], ['a\0b'], [''], ['x'.repeat(256)]])(
+    'that lists a file named %j is refused',
+    async (name) => {
+      const channel = await withSftpReplies(listing(['a', name]));
+      const client = await channel.client(20_000);
+      await expect(listFiles({ client, path: '/' })).rejects.toMatchObject({ code: 'conflict' });
+    },
+  );
+
+  it('whose SFTP replies are random gets an error, not a crash', async () => {
+    let replies: Buffer[] = [];
+    await withServer((connection) =>
+      connection.on('session', (accept) =>
+        accept().on('subsystem', (acceptSubsystem) => {
+          const channel = acceptSubsystem();
+          const left = [...replies];
+          channel.on('data', () => {
+            const reply = left.shift();
+            if (reply) channel.write(reply);
+            else channel.close();
+          });
+        }),
+      ),
+    );
+    // Replies of every kind to the request that waits, with anything behind it.
+    const reply = fc
+      .tuple(fc.integer({ min: 100, max: 106 }), fc.nat(3), fc.uint8Array({ maxLength: 120 }))
+      .map(([type, id, rest]) => frame(type, uint32(id), Buffer.from(rest)));
+    await fc.assert(
+      fc.asyncProperty(fc.array(reply, { maxLength: 4 }), async (made) => {
+        replies = [VERSION, ...made];
+        const client = await connectSsh(createConnection(path.join(dir, 'port')), { login: GUEST_LOGIN, deadlineMs: 20_000 });
+        const listed = listFiles({ client, path: '/', deadlineMs: 200 });
+        await listed.catch((error) => expect(error).toMatchObject({ name: 'HostdError' }));
+        client.destroy();
+      }),
+      { seed: 20261126, numRuns: 100 },
+    );
+  });
+
   const cat = { argv: ['cat'], user: 'root', cwd: '/', timeoutMs: 20_000, stdin: Buffer.alloc(1_000_000) } as const;
 
   it.each([

@@ -17,6 +17,7 @@ import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord
 const BOOT_DEADLINE_MS = 180_000;
 const RESUME_DEADLINE_MS = 60_000;
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const IMAGE_HOSTNAME = 'warren';
 
 type Stamp = (step: string) => void;
@@ -141,7 +142,7 @@ async function bringUp(
   stamp('running');
   await faultPoint('create.running');
   await wakeGuest(vm, request, origin.restores);
-  const bootId = (await vm.agent.readFile(BOOT_ID_FILE)).trim();
+  const bootId = await readBootId(vm);
   requireSameBoot(origin, bootId);
   stamp('guest');
   await faultPoint('create.woken');
@@ -159,6 +160,13 @@ async function wakeGuest(vm: Vm, request: CreateMachine, restored: boolean): Pro
   await vm.agent.setClock(Date.now());
   if (request.source.kind === 'fork') await replaceIdentity(vm.agent, request.hostname);
   if (request.source.kind === 'image' && request.hostname !== IMAGE_HOSTNAME) await setHostname(vm.agent, request.hostname);
+}
+
+/** The guest's word goes into records, manifests and the control plane's database: only what looks like one. */
+async function readBootId(vm: Vm): Promise<string> {
+  const text = (await vm.agent.readFile(BOOT_ID_FILE)).trim();
+  if (UUID.test(text)) return text;
+  throw new HostdError('guest_unreachable', { message: 'the guest’s boot id is not one', phase: 'guest.boot_id' });
 }
 
 function requireSameBoot(origin: Origin, bootId: string): void {

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { snapshotManifestSchema } from '../contract/machines.ts';
 import { inspectGuest, parseInventory } from './inspect.ts';
 
 const TAIL = ' 0 1 1 0 -1 4194560 1449 9996 180 41 56 168 100 120 20 0 1 0';
@@ -42,14 +44,29 @@ describe('the inventory of a guest', () => {
     expect(parseInventory(OUTPUT).listening).toEqual([3000, 3128]);
   });
 
-  it('takes any bytes a guest may send', () => {
-    fc.assert(
-      fc.property(fc.string(), fc.nat(OUTPUT.length), (noise, at) => {
-        const { processes, listening } = parseInventory(OUTPUT.slice(0, at) + noise + OUTPUT.slice(at));
-        expect(processes.length).toBeLessThanOrEqual(200);
-        expect(listening.every((port) => port >= 0 && port <= 65_535)).toBe(true);
-      }),
+  it('takes any bytes a guest may send, and every manifest with them can be read again', () => {
+    const { processes, listening } = snapshotManifestSchema.shape;
+    const inventorySchema = z.object({ processes, listening });
+    const noise = fc.oneof(
+      fc.string(),
+      fc.string({ unit: fc.constantFrom('9', '0', ' ', '\n', ':', '/proc/1', ')', '(', '#files') }),
     );
+    fc.assert(
+      fc.property(noise, fc.nat(OUTPUT.length), fc.nat(20), (text, at, times) => {
+        const found = parseInventory(OUTPUT.slice(0, at) + text.repeat(times) + OUTPUT.slice(at));
+        expect(found.processes.length).toBeLessThanOrEqual(200);
+        expect(found.listening.every((port) => port >= 0 && port <= 65_535)).toBe(true);
+        expect(inventorySchema.parse(JSON.parse(JSON.stringify(found)))).toEqual(found);
+      }),
+      { seed: 20261126, numRuns: 1_000 },
+    );
+  });
+
+  it('leaves out numbers that are none and shows names without control characters, cut short', () => {
+    const hostile = OUTPUT.replace('412 (node', `${'4'.repeat(400)} (node`)
+      .replace('agent:x', `${'a'.repeat(5_000)}:x`)
+      .replace('/lib/systemd/systemd', '\u001b[2Jinit\u0007');
+    expect(parseInventory(hostile).processes).toEqual([{ pid: 1, startTimeTicks: '58', user: 'root', command: '?[2Jinit?' }]);
   });
 
   it('is empty when the guest does not answer', async () => {

@@ -3,6 +3,7 @@ import type { VmAgent } from '../hypervisor/driver.ts';
 
 const ROWS_MAX = 200;
 const COMMAND_CHARS_MAX = 200;
+const USER_CHARS_MAX = 32;
 const LISTEN = '0A';
 
 /** Four programs in all: every one costs tens of milliseconds under emulation. */
@@ -28,18 +29,20 @@ export async function inspectGuest(agent: VmAgent, deadlineMs: number): Promise<
 /** Reads the script's output. It is the guest's word: anything that does not fit is left out. */
 export function parseInventory(text: string): Inventory {
   const [stats = '', commands = '', owners = '', files = ''] = text.split(/^#(?:commands|owners|files)$/m);
-  const names = new Map(matches(files, /^([^:\n]+):[^:]*:(\d+):/gm).map(([, name, uid]) => [uid, name]));
+  const names = new Map(
+    matches(files, /^([^:\n]+):[^:]*:(\d+):/gm).map(([, name, uid]) => [uid, printable(name ?? '', USER_CHARS_MAX)]),
+  );
   const users = new Map(matches(owners, /^(\d+) \/proc\/(\d+)$/gm).map(([, uid, pid]) => [pid, names.get(uid) ?? uid]));
   const argv = new Map(
     matches(commands, /^==> \/proc\/(\d+)\/cmdline <==\n([^\n]*)/gm).map(([, pid, line]) => [pid, commandOf(line ?? '')]),
   );
   const processes = stats.split('\n').flatMap((line) => {
-    const pid = /^(\d+) \(/.exec(line)?.[1];
+    const pid = /^(\d{1,10}) \(/.exec(line)?.[1];
     const startTimeTicks = line.slice(line.lastIndexOf(')') + 2).split(' ')[19];
     const command = pid === undefined ? undefined : argv.get(pid);
     // Kernel threads have no command line; the script's own programs are of no interest.
-    if (pid === undefined || !command || !startTimeTicks || command.includes('#commands')) return [];
-    return [{ pid: Number(pid), startTimeTicks, user: users.get(pid) ?? '?', command }];
+    if (pid === undefined || !command || !/^\d{1,20}$/.test(startTimeTicks ?? '') || command.includes('#commands')) return [];
+    return [{ pid: Number(pid), startTimeTicks: startTimeTicks!, user: users.get(pid) ?? '?', command }];
   });
   const listening = new Set(
     matches(files, /^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F:]+ ([0-9A-F]{2}) /gm)
@@ -54,5 +57,10 @@ function matches(text: string, pattern: RegExp): RegExpMatchArray[] {
 }
 
 function commandOf(line: string): string {
-  return line.replaceAll('\0', ' ').trim().slice(0, COMMAND_CHARS_MAX);
+  return printable(line.replaceAll('\0', ' ').trim(), COMMAND_CHARS_MAX);
+}
+
+/** People read these in pages and terminals, where control characters would do things. */
+function printable(text: string, max: number): string {
+  return text.slice(0, max).replace(/\p{C}/gu, '?');
 }

@@ -85,9 +85,75 @@ describe('the guest agent’s client', () => {
   });
 });
 
+/** Each is what a hostile agent sends when it is asked anything; a call must end by itself, long before its deadline. */
+describe('a hostile agent that answers with', { timeout: 20_000 }, () => {
+  const without = (socket: Socket, piece: Buffer) => {
+    const again = () => {
+      // Until the client leaves or does not read any more.
+      while (!socket.destroyed && socket.write(piece));
+    };
+    socket.on('drain', again);
+    socket.on('error', () => {});
+    again();
+  };
+
+  it.each([
+    ['a line without end', Buffer.alloc(65_536, 'x')],
+    ['lines without end', Buffer.from('{"return":{},"id":1}\n'.repeat(1_000))],
+    ['noise without end', Buffer.from('\xff\xfe\x00 \n'.repeat(4_000), 'latin1')],
+  ])('%s is unreachable at once', async (_name, piece) => {
+    answer = (_request, socket) => without(socket, piece);
+    await expect(agent.readFile('/x', 15_000)).rejects.toMatchObject({
+      code: 'guest_unreachable',
+      message: expect.not.stringContaining('15000 ms'),
+    });
+  });
+
+  it('an array as deep as a line may be long is unreachable', async () => {
+    const half = 1024 * 1024 - 50;
+    answer = ({ id }, socket) => socket.write(`{"return":${'['.repeat(half)}${']'.repeat(half)},"id":${id}}\n`);
+    await expect(agent.readFile('/x')).rejects.toMatchObject({ code: 'guest_unreachable' });
+  });
+
+  it('anything at all gets an error or a value, and the next call an answer', async () => {
+    const value = fc.oneof(fc.jsonValue(), fc.constantFrom(null, [], {}, { exited: true }, { 'buf-b64': '%' }, -1));
+    const bytes = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.constant(new Uint8Array()));
+    await fc.assert(
+      fc.asyncProperty(bytes, value, async (noise, returned) => {
+        answer = ({ id }, socket) => {
+          socket.write(Buffer.concat([noise, Buffer.from('\n')]));
+          reply(socket, { return: returned, id });
+        };
+        await agent.readFile('/x').catch((error) => expect(error).toMatchObject({ name: 'HostdError' }));
+        answer = ({ id }, socket) => reply(socket, { return: {}, id });
+        await agent.ping(5_000);
+      }),
+      { seed: 20261126, numRuns: 200 },
+    );
+  });
+
+  it('words nobody asked for is held up by its own socket', async () => {
+    answer = ({ id }, socket) => reply(socket, { return: {}, id });
+    await agent.ping(1_000);
+    let sent = 0;
+    const [socket] = sockets as [Socket];
+    const piece = Buffer.alloc(65_536, '{}\n');
+    while (socket.write(piece)) sent += piece.length;
+    // What the kernel holds between the two, and what a socket takes before it says so.
+    expect(sent).toBeLessThan(8 * 1024 * 1024);
+    const drained = new Promise<void>((resolve) => socket.once('drain', () => resolve()));
+    await expect(
+      Promise.race([drained.then(() => 'read'), new Promise((resolve) => setImmediate(resolve, 'held up'))]),
+    ).resolves.toBe('held up');
+  });
+});
+
 describe('a line from a guest', () => {
   it('is a value or nothing, whatever its bytes', () => {
-    fc.assert(fc.property(fc.uint8Array(), (bytes) => void parseLine(Buffer.from(bytes))));
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => void parseLine(Buffer.from(bytes))),
+      { seed: 20261126, numRuns: 1_000 },
+    );
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const text = JSON.stringify(value);

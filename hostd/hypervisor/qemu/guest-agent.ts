@@ -11,6 +11,8 @@ const EXEC_POLL_MS = [5, 10, 20, 40, 80, 160] as const;
 const CLOCK_TOLERANCE_MS = 1_000;
 const CLOCK_SET_BEYOND_MS = 50;
 const READ_BYTES_MAX = 64 * 1024;
+/** What may come before the reply to a call: late replies to earlier ones, never as many lines as this. */
+const NOISE_LINES_MAX = 1_000;
 
 const replySchema = z.union([
   z.object({ error: z.object({ desc: z.string() }), id: z.int() }),
@@ -31,7 +33,8 @@ const RESET = Buffer.from([0xff]);
 
 /**
  * Client of qemu-guest-agent. The connection stays open for as long as hostd lives, because the agent spins on a disconnected
- * port. Calls go one after another; every reply may come from a hostile guest.
+ * port. Calls go one after another; every reply may come from a hostile guest. Between calls nothing is read, so that what a
+ * guest says unasked costs nobody but itself.
  */
 export class QemuGuestAgent implements VmAgent {
   readonly #lines: JsonLines;
@@ -44,6 +47,7 @@ export class QemuGuestAgent implements VmAgent {
 
   private constructor(lines: JsonLines) {
     this.#lines = lines;
+    lines.pause();
     void lines.closed.then(() => {
       this.#isClosed = true;
       this.#onClosed();
@@ -156,8 +160,10 @@ export class QemuGuestAgent implements VmAgent {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(unreachable('the guest agent port is closed'));
+      let noise = 0;
       const settle = () => {
         clearTimeout(timer);
+        this.#lines.pause();
         this.#lines.onValue = () => {};
         this.#onClosed = () => {};
       };
@@ -172,10 +178,15 @@ export class QemuGuestAgent implements VmAgent {
       this.#onClosed = () => fail('the guest agent port closed');
       this.#lines.onValue = (value) => {
         const reply = replySchema.safeParse(value).data;
-        if (reply?.id !== id) return;
+        if (reply?.id !== id) {
+          noise += 1;
+          if (noise > NOISE_LINES_MAX) fail(`the guest agent says everything but the answer to ${command}`);
+          return;
+        }
         settle();
         resolve(reply);
       };
+      this.#lines.resume();
       this.#lines.send({ execute: command, arguments: args, id }, RESET);
     });
   }

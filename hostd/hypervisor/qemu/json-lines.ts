@@ -1,17 +1,18 @@
 import { createConnection, type Socket } from 'node:net';
 
-/** A line longer than this is a peer gone wrong. Guest agent replies carry file contents. */
-const LINE_BYTES_MAX = 24 * 1024 * 1024;
+/** A line longer than this is a peer gone wrong: QEMU's console ring and the guest's inventory are well below. */
+const LINE_BYTES_MAX = 2 * 1024 * 1024;
 
 /**
  * JSON values, one per line, over a unix socket: the framing that QMP and the guest agent share. The bytes may come from a
- * hostile guest: a line that is no JSON is skipped, one that does not end closes the connection.
+ * hostile guest: a line that is no JSON is the value undefined, one that does not end closes the connection.
  */
 export class JsonLines {
   readonly #socket: Socket;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   onValue: (value: unknown) => void = () => {};
+  #isPaused = false;
   /** Settles when the connection is gone. */
   readonly closed: Promise<void>;
 
@@ -36,15 +37,14 @@ export class JsonLines {
 
   #receive(chunk: Buffer): void {
     let rest = chunk;
-    for (let end = rest.indexOf(0x0a); end !== -1; end = rest.indexOf(0x0a)) {
+    for (let end = rest.indexOf(0x0a); end !== -1 && !this.#isPaused; end = rest.indexOf(0x0a)) {
       const line = Buffer.concat([...this.#pending, rest.subarray(0, end)]);
       this.#pending = [];
       this.#pendingBytes = 0;
       rest = rest.subarray(end + 1);
-      const value = parseLine(line);
-      if (value !== undefined) this.onValue(value);
+      this.onValue(parseLine(line));
     }
-    if (rest.length === 0) return;
+    if (rest.length === 0 || this.#isPaused) return;
     this.#pending.push(rest);
     this.#pendingBytes += rest.length;
     if (this.#pendingBytes > LINE_BYTES_MAX) this.close();
@@ -53,6 +53,22 @@ export class JsonLines {
   /** @param prefix raw bytes that go before the line */
   send(value: unknown, prefix: Buffer = Buffer.alloc(0)): void {
     this.#socket.write(Buffer.concat([prefix, Buffer.from(`${JSON.stringify(value)}\n`)]));
+  }
+
+  /**
+   * Drops what is there and reads no more until `resume`: whoever writes is held up by the socket. The end of the connection is
+   * not seen meanwhile.
+   */
+  pause(): void {
+    this.#isPaused = true;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#socket.resume();
   }
 
   close(): void {
