@@ -364,6 +364,21 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       });
     });
 
+    it('caps the requests in flight, however few connections they come on', async () => {
+      let asked = 0;
+      const port = await listen(() => {
+        asked += 1;
+      });
+      allowService(port);
+      const guest = connection();
+      guest.write('GET http://svc.warren.internal/ HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(600));
+      await vi.waitFor(() => expect(proxy.log(0).length).toBe(344), { timeout: 20_000 });
+      expect(new Set(proxy.log(0).map(({ reason }) => reason))).toEqual(new Set(['too_many']));
+      await vi.waitFor(() => expect(asked).toBe(256), { timeout: 20_000 });
+      guest.destroy();
+      await vi.waitFor(() => expect(proxy.connections).toBe(0));
+    });
+
     it('keeps the last thousand decisions', async () => {
       for (let n = 0; n < 1_005; n += 1) await raw('CONNECT evil.test:443 HTTP/1.1\r\nhost: x\r\n\r\n');
       const entries = proxy.log(0);

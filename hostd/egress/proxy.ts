@@ -13,6 +13,8 @@ import { toServiceUpstream } from './services.ts';
 import { ESTABLISHED, tunnel } from './tunnel.ts';
 
 const CONNECTIONS_MAX = 256;
+/** Requests and tunnels in flight. One connection can ask for any number before the first answer, each a connection of ours. */
+const EXCHANGES_MAX = 256;
 
 export type EgressProxyOptions = { dial: Dial; own: readonly Service[] };
 
@@ -106,6 +108,7 @@ export class EgressProxy {
       res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(body);
       exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, status);
     };
+    if (this.#exchanges > EXCHANGES_MAX) return refuse('too_many');
     const kind = req.headers.upgrade?.toLowerCase().includes('websocket') ? 'websocket' : 'http';
     const decision = decideEgress(this.#policy, { kind, method, host, port });
     if (decision.decision === 'deny') return refuse(decision.reason);
@@ -145,6 +148,7 @@ export class EgressProxy {
       endWith(socket, rawResponse(answer));
       exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, answer.status);
     };
+    if (this.#exchanges > EXCHANGES_MAX) return refuse('too_many');
     const request: EgressRequest = { kind: 'connect', method: 'CONNECT', host: authority?.host ?? null, port };
     const decision = decideEgress(this.#policy, request);
     if (decision.decision === 'deny') return refuse(decision.reason);
