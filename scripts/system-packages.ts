@@ -2,8 +2,8 @@ import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 import { runLogged, type StageContext, StageError } from './stage.ts';
 
-/** A program Warren needs from Debian: looked for on PATH, brought in by its package. */
-type Need = { program: string; package: string; why: string };
+/** A program (or a file, by its whole path) that is needed from Debian: looked for on PATH, brought in by its package. */
+export type Need = { program: string; package: string; why: string };
 
 const RUNTIME: readonly Need[] = [
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86', why: 'runs the machines' },
@@ -18,15 +18,18 @@ const RUNTIME: readonly Need[] = [
 const TESTS: readonly Need[] = [
   { program: 'chromium', package: 'chromium', why: 'browser tests' },
   { program: 'tmux', package: 'tmux', why: 'terminal tests' },
+  { program: 'cc', package: 'gcc', why: "the bench's verifier in the guest" },
+  { program: 'qemu-img', package: 'qemu-utils', why: "the disk of the bench's peer" },
   { program: 'sshd', package: 'openssh-server', why: 'tests of the channel into a machine (never started as a service)' },
 ];
 
 const SEARCH = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin', '/sbin'];
 
 async function isInstalled(program: string): Promise<boolean> {
+  const isFile = program.startsWith('/');
   const found = await Promise.all(
-    SEARCH.map((dir) =>
-      access(path.join(dir, program), constants.X_OK).then(
+    (isFile ? [program] : SEARCH.map((dir) => path.join(dir, program))).map((file) =>
+      access(file, isFile ? constants.F_OK : constants.X_OK).then(
         () => true,
         () => false,
       ),
@@ -35,9 +38,8 @@ async function isInstalled(program: string): Promise<boolean> {
   return found.includes(true);
 }
 
-/** Packages whose program is not on this computer. */
-export async function findMissingPackages(forTests: boolean): Promise<Need[]> {
-  const needs = forTests ? [...RUNTIME, ...TESTS] : RUNTIME;
+/** Those whose program is not on this computer. */
+async function missingOf(needs: readonly Need[]): Promise<Need[]> {
   const installed = await Promise.all(needs.map((need) => isInstalled(need.program)));
   return needs.filter((_, index) => !installed[index]);
 }
@@ -52,11 +54,18 @@ export function installCommand(missing: readonly Need[]): [string, ...string[]] 
 }
 
 /** Installs what is missing with apt; with `noInstall` only says what to run. */
-export async function ensureSystemPackages(
-  options: { forTests: boolean; noInstall: boolean; root: string; logsDir: string },
+export function ensureSystemPackages(
+  { forTests, ...options }: InstallOptions & { forTests: boolean },
   ctx: StageContext,
 ): Promise<string> {
-  const missing = await findMissingPackages(options.forTests);
+  return ensurePackages(forTests ? [...RUNTIME, ...TESTS] : RUNTIME, options, ctx);
+}
+
+export type InstallOptions = { noInstall: boolean; root: string; logsDir: string };
+
+/** The same for any list. */
+export async function ensurePackages(needs: readonly Need[], options: InstallOptions, ctx: StageContext): Promise<string> {
+  const missing = await missingOf(needs);
   if (missing.length === 0) return 'all there';
   const command = installCommand(missing);
   const list = missing.map((need) => `${need.package} (${need.why})`).join(', ');

@@ -59,7 +59,8 @@ function beginArgs(spec: VmSpec, accelerator: Accelerator): string[] {
   return ['-kernel', kernelPath, '-initrd', initrdPath, '-append', kernelCommandLine(accelerator)];
 }
 
-function kernelCommandLine(accelerator: Accelerator): string {
+/** What a guest is booted with, also those that ours are compared with. */
+export function kernelCommandLine(accelerator: Accelerator): string {
   const words = ['console=ttyS0', 'quiet', 'systemd.show_status=0', 'panic=-1', 'audit=0', '8250.nr_uarts=1'];
   // Speculation is not emulated; guarding against it only costs.
   if (accelerator === 'tcg') words.push('mitigations=off', 'cryptomgr.notests');

@@ -1,0 +1,154 @@
+import { measureForks } from './figures/fork.ts';
+import { measureGrowth } from './figures/growth.ts';
+import { measureResume } from './figures/resume.ts';
+import { soak } from './figures/soak.ts';
+import { measureWork } from './figures/work.ts';
+import { type GuestSize, SIZES } from './guest/prepare.ts';
+import { brokenLimits, checksOf, isQuiet } from './limits.ts';
+import type { FigureName } from './options.ts';
+import { LibvirtSide } from './peers/libvirt.ts';
+import { LoadvmSide } from './peers/loadvm.ts';
+import { type Run, take } from './run.ts';
+import type { Side } from './side.ts';
+import { WarrenSide } from './warren-side.ts';
+
+/* What each figure needs to be measured: guests, peers, order. The measuring itself is in figures/. */
+
+const COLD_PAIRS_MAX = 3;
+/** Twenty machines at a time are dear. */
+const FORK_PAIRS_MAX = 3;
+const FORKS = 20;
+const FORKS_TINY = 3;
+/** For the host itself and what else runs there. */
+const MEMORY_RESERVE_MIB = 1536;
+const ANSWER_DEADLINE_MS = 10 * 60_000;
+
+type Note = (line: string) => void;
+
+async function openLoadvm(run: Run, size: GuestSize): Promise<LoadvmSide> {
+  await run.workspace.template(size);
+  const side = await LoadvmSide.open(run.workspace.plain(size, 'loadvm'), `loadvm-${size.name}`);
+  run.open.push(side);
+  return side;
+}
+
+async function openWarren(run: Run, size: GuestSize, machineId: string): Promise<WarrenSide> {
+  const { snapshotId } = await run.workspace.template(size);
+  const side = await WarrenSide.open(run.hostd, snapshotId, machineId);
+  run.open.push(side);
+  return side;
+}
+
+async function resume(run: Run, note: Note): Promise<void> {
+  const { options, workspace, size } = run;
+  const peers: Side[] = [];
+  if (options.peers.includes('loadvm')) {
+    note('preparing loadvm');
+    peers.push(await openLoadvm(run, size));
+  }
+  if (options.peers.includes('libvirt')) {
+    note('preparing libvirt');
+    const side = await LibvirtSide.open(workspace.plain(size, 'libvirt'), `libvirt-${size.name}`);
+    run.open.push(side);
+    peers.push(side);
+  }
+  const subject = await openWarren(run, size, 'mch_benchsubject0');
+  const coldPairs = options.peers.includes('coldBoot') ? Math.min(options.pairs, COLD_PAIRS_MAX) : 0;
+  const found = await measureResume({
+    ...{ pairs: options.pairs, coldPairs, subject, peers, note },
+    plain: workspace.plain(size, 'cold'),
+  });
+  take(run, 'resume', found);
+  const least = (values: number[] | undefined) => (values && values.length > 0 ? Math.min(...values) : null);
+  run.report.checks = checksOf({
+    limits: run.report.limits,
+    residentBytes: run.residentBytes,
+    awakeReplyMs: found.awakeReplyMs,
+    resumeMs: least(found.samples.warren),
+    loadvmMs: least(found.samples.loadvm),
+    coldBootMs: least(found.samples.coldBoot),
+    suspendMs: least(found.samples.suspend),
+    savevmMs: least(found.savevmMs),
+  });
+  run.report.broken = brokenLimits(run.report.checks);
+  const { aa } = found.ratios;
+  if (aa && !isQuiet(aa)) {
+    run.report.void = `the subject against itself comes out as ${aa.ratio.toFixed(2)}: the machine was too noisy for close calls`;
+  }
+}
+
+async function growth(run: Run, note: Note): Promise<void> {
+  if (run.options.tiny) return skip(run, ['resume.growth512MiBTo4GiB'], 'a tiny guest has no size to grow from');
+  note('preparing guests');
+  const small = await openWarren(run, SIZES.small, 'mch_benchsmall001');
+  const large = await openWarren(run, SIZES.large, 'mch_benchlarge001');
+  take(run, 'growth', await measureGrowth({ pairs: run.options.pairs, small, large, note }));
+}
+
+async function fork(run: Run, note: Note): Promise<void> {
+  const { options, workspace, hostd } = run;
+  const count = options.tiny ? FORKS_TINY : FORKS;
+  const { memoryMiB } = await hostd.client.host();
+  // hostd admits no more memory than there is, and the peer really uses it.
+  const fits = count * run.size.memoryMiB + MEMORY_RESERVE_MIB <= memoryMiB;
+  const size = options.tiny || fits ? run.size : SIZES.small;
+  note('preparing loadvm');
+  const side = await openLoadvm(run, size);
+  const template = await workspace.template(size);
+  const pairs = Math.min(options.pairs, FORK_PAIRS_MAX);
+  const measureIdle = options.figures.includes('idle');
+  const peer = { image: side.image, guest: workspace.plain(size, 'fork') };
+  const found = await measureForks({ count, pairs, hostd, template, peer, measureIdle, note });
+  take(run, 'fork', found);
+  if (size !== run.size) {
+    run.report.notes.push(
+      `forks are of a guest of ${size.memoryMiB} MiB, because ${count} of ${run.size.memoryMiB} MiB do not fit into ${memoryMiB} MiB`,
+    );
+  }
+}
+
+/** hostd's own cost for twenty idle machines is measured with the forks. */
+async function idle(run: Run, note: Note): Promise<void> {
+  note('guest work');
+  const size = run.options.tiny ? SIZES.tiny : SIZES.small;
+  const plain = await openLoadvm(run, size);
+  const subject = await openWarren(run, size, 'mch_benchwork0001');
+  await plain.wake();
+  await subject.wake();
+  const found = await measureWork({
+    pairs: run.options.pairs,
+    warren: subject.guest,
+    plain: plain.vm.guest(ANSWER_DEADLINE_MS),
+  });
+  take(run, 'idle', found);
+  await subject.sleep();
+  await plain.sleep();
+}
+
+async function freeze(run: Run): Promise<void> {
+  skip(run, ['freeze.timesShorterThanSavevm'], 'hostd has no verb for a checkpoint of a running machine yet');
+}
+
+async function storage(run: Run): Promise<void> {
+  skip(
+    run,
+    ['storage.bytesPerDirtyByte', 'storage.incrementalTimesFasterThanRestic', 'storage.fleetVsBest'],
+    'hostd stores snapshots as plain files; there is no chunk store yet',
+  );
+}
+
+async function soaking(run: Run, note: Note): Promise<void> {
+  const size = run.options.tiny ? SIZES.tiny : SIZES.small;
+  const subject = await openWarren(run, size, 'mch_benchsoak0001');
+  const found = await soak({ cycles: run.options.cycles, subject, hostd: run.hostd, note });
+  take(run, 'soak', { ...found, notes: found.failures });
+}
+
+function skip(run: Run, keys: string[], reason: string): void {
+  for (const key of keys) run.report.unavailable[key] = reason;
+}
+
+export const FIGURE_STAGES = { resume, growth, freeze, fork, idle, storage, soak: soaking } as const satisfies Record<
+  FigureName,
+  (run: Run, note: Note) => Promise<void>
+>;

@@ -1,0 +1,120 @@
+import type { Figures } from '../goals.ts';
+import { newLease, WORKLOAD } from '../guest/prepare.ts';
+import { checkMemory, Mismatch, proveAwake, type RunInGuest, VERIFIER } from '../guest/verifier.ts';
+import { type Hostd, NO_EGRESS } from '../hostd.ts';
+import type { WarrenSide } from '../warren-side.ts';
+
+/** Every so many cycles the sleeping machine is also forked, twice, and the forks are compared. */
+const FORK_EVERY = 5;
+const DISTINCT = 'cat /etc/machine-id; sha256sum </etc/warren/ssh_host_ed25519_key';
+
+export type SoakResult = {
+  figures: Figures;
+  /** What went wrong, in order, with the cycle it went wrong in. */
+  failures: string[];
+  samples: { replyMs: number[]; releasedMs: number[] };
+};
+
+type Options = { cycles: number; subject: WarrenSide; hostd: Hostd; note: (line: string) => void };
+
+/**
+ * Suspends, resumes and forks one machine over and over. After each wake-up everything a suspend must not change is compared with
+ * what it was before the first: memory page by page, disk tree, processes and their start times, the open and locked file, the
+ * listening port, the terminal's screen. Random values must never come twice, in no cycle and in no fork.
+ */
+export async function soak({ cycles, subject, hostd, note }: Options): Promise<SoakResult> {
+  const failures: string[] = [];
+  const counts = { mismatches: 0, hangs: 0, duplicates: 0 };
+  const seen = new Set<string>();
+  const samples = { replyMs: [] as number[], releasedMs: [] as number[] };
+  const takeRandom = async (guest: RunInGuest) => {
+    for (const value of [(await guest([VERIFIER, 'random'])).trim()]) {
+      if (seen.has(value)) counts.duplicates += 1;
+      seen.add(value);
+    }
+  };
+  await subject.wake();
+  const before = await stateOf(subject.guest);
+  requireComplete(before);
+  await takeRandom(subject.guest);
+
+  let done = 0;
+  for (; done < cycles; done += 1) {
+    note(`cycle ${done + 1} of ${cycles}, ${failures.length} failures`);
+    try {
+      samples.releasedMs.push((await subject.sleep()).releasedMs);
+      if (done % FORK_EVERY === FORK_EVERY - 1) await forkTwice(hostd, subject, before, takeRandom);
+      samples.replyMs.push((await subject.wake()).replyMs);
+      await requireSame(subject.guest, before);
+      await takeRandom(subject.guest);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      counts[error instanceof Mismatch ? 'mismatches' : 'hangs'] += 1;
+      failures.push(`cycle ${done + 1}: ${message}`);
+      // A machine that does not come back cannot be put to sleep again; what was counted so far stands.
+      if (!(error instanceof Mismatch)) break;
+    }
+  }
+  return {
+    figures: {
+      'soak.cycles': done,
+      'soak.mismatches': counts.mismatches,
+      'soak.hangs': counts.hangs,
+      'soak.duplicates': counts.duplicates,
+    },
+    failures,
+    samples,
+  };
+}
+
+function stateOf(guest: RunInGuest): Promise<string> {
+  return guest(['sh', WORKLOAD, 'state']);
+}
+
+/** A check that finds nothing to compare proves nothing. */
+function requireComplete(state: string): void {
+  for (const part of ['boot ', 'verifier ', 'node ', 'tmux', 'held at ', 'lock held', 'listens on 4599', 'screen ', 'tree ']) {
+    if (!state.split('\n').some((line) => line.startsWith(part)))
+      throw new Error(`the guest's state lacks "${part.trim()}":\n${state}`);
+  }
+}
+
+async function requireSame(guest: RunInGuest, before: string): Promise<void> {
+  const after = await stateOf(guest);
+  if (after !== before) throw new Mismatch(`the guest's state is not what it was: ${firstDifference(before, after)}`);
+  await checkMemory(guest);
+}
+
+function firstDifference(before: string, after: string): string {
+  const lines = after.split('\n');
+  const at = before.split('\n').findIndex((line, index) => line !== lines[index]);
+  return `${JSON.stringify(before.split('\n')[at])} became ${JSON.stringify(lines[at])}`;
+}
+
+async function forkTwice(
+  hostd: Hostd,
+  subject: WarrenSide,
+  before: string,
+  takeRandom: (guest: RunInGuest) => Promise<void>,
+): Promise<void> {
+  const ids = ['mch_benchtwin0001', 'mch_benchtwin0002'];
+  const lease = newLease();
+  const { snapshotId, secret } = subject.asleep;
+  const identities = new Set<string>();
+  try {
+    for (const machineId of ids) {
+      await hostd.client.create(machineId, { lease, source: { kind: 'fork', snapshotId }, egress: NO_EGRESS });
+      const guest = hostd.guest(machineId);
+      await proveAwake(guest, secret);
+      await requireSame(guest, before);
+      await takeRandom(guest);
+      const lines = (await guest(['sh', '-c', DISTINCT])).trim().split('\n');
+      for (const line of lines) {
+        if (identities.has(line)) throw new Mismatch(`two forks share ${line}`);
+        identities.add(line);
+      }
+    }
+  } finally {
+    for (const machineId of ids) await hostd.client.remove(machineId, lease).catch(() => undefined);
+  }
+}

@@ -1,0 +1,70 @@
+import { messageOf } from '../hostd/errors.ts';
+import { allocatedBytes } from '../hostd/storage/files.ts';
+import { ROOT } from '../scripts/settings.ts';
+import { stage } from '../scripts/stage.ts';
+import { describeMemory } from './corpus.ts';
+import { FIGURE_STAGES } from './figure-stages.ts';
+import { fingerprint } from './fingerprint.ts';
+import { SIZES } from './guest/prepare.ts';
+import { measureLimits } from './measure-limits.ts';
+import { measureFloor } from './null-system.ts';
+import type { Options } from './options.ts';
+import { keep, lineOf, type Report, tableOf } from './report.ts';
+import type { Run } from './run.ts';
+import { Workspace } from './workspace.ts';
+
+export type Dirs = { baseDir: string; logsDir: string; resultsDir: string };
+
+/** @returns the exit code: 1 when a figure failed, a result is impossible, or a guest was not what it should be */
+export async function runMachines(options: Options, dirs: Dirs): Promise<number> {
+  const workspace = await Workspace.open(dirs.baseDir, dirs.logsDir);
+  const run = { options, workspace, samples: {}, open: [] } as Pick<Run, 'options' | 'workspace' | 'samples' | 'open'>;
+  try {
+    const found = await measure(await begin(run), dirs);
+    return found;
+  } finally {
+    for (const side of run.open.reverse()) await side.close().catch(() => undefined);
+    await workspace.close();
+  }
+}
+
+async function begin(run: Pick<Run, 'options' | 'workspace' | 'samples' | 'open'>): Promise<Run> {
+  const { options, workspace } = run;
+  const size = options.tiny ? SIZES.tiny : SIZES.main;
+  const template = await workspace.template(size);
+  const memory = workspace.layout.snapshot(template.snapshotId).memory;
+  const residentBytes = await allocatedBytes(memory);
+  const report: Report = {
+    fingerprint: await fingerprint(ROOT, await workspace.hostView()),
+    guest: { memoryMiB: size.memoryMiB, inUseMiB: template.inUseMiB, residentBytes, ...(await describeMemory(memory)) },
+    limits: await measureLimits(workspace.runDir, workspace.host.driver.platform),
+    checks: [],
+    broken: [],
+    floorMs: await measureFloor(),
+    figures: {},
+    ratios: {},
+    notes: ['criu: not a peer here; it checkpoints processes, not machines, and does not start on this kind of kernel'],
+    void: null,
+    unavailable: {},
+  };
+  return { ...run, hostd: await workspace.hostd(), size, template, residentBytes, report };
+}
+
+async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
+  const failed: string[] = [];
+  for (const name of run.options.figures) {
+    await stage(name, ({ note }) => FIGURE_STAGES[name](run, note)).catch((error) => {
+      failed.push(name);
+      run.report.notes.push(`${name} failed: ${messageOf(error)}`);
+    });
+    // What one figure used must not be in the next one's way.
+    for (const side of run.open.splice(0).reverse()) await side.close();
+  }
+  console.log(`\n${tableOf(run.report)}\n`);
+  // A tiny guest says whether the bench works, not how fast anything is.
+  const line = run.options.tiny ? lineOf(run.report, '') : await keep(resultsDir, run.report, run.samples);
+  if (run.options.json) console.log(line);
+  const { figures, broken } = run.report;
+  const isWrong = (figures['soak.mismatches'] ?? 0) + (figures['soak.hangs'] ?? 0) + (figures['soak.duplicates'] ?? 0) > 0;
+  return failed.length > 0 || broken.length > 0 || isWrong ? 1 : 0;
+}

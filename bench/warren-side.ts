@@ -1,0 +1,82 @@
+import { newLease } from './guest/prepare.ts';
+import { proveAwake, renewSecret } from './guest/verifier.ts';
+import { type Hostd, NO_EGRESS } from './hostd.ts';
+import type { Side, SleepTimes, WakeTimes } from './side.ts';
+
+/** The subject: a machine made from a template through hostd's HTTP API, asleep and awake in turn. */
+export class WarrenSide implements Side {
+  readonly name = 'warren';
+  readonly #hostd: Hostd;
+  readonly #machineId: string;
+  #lease = newLease();
+  #snapshots = 0;
+  #latest: string | null = null;
+  #secret = '';
+
+  private constructor(hostd: Hostd, machineId: string) {
+    this.#hostd = hostd;
+    this.#machineId = machineId;
+  }
+
+  /** Forks the template and leaves the fork asleep. */
+  static async open(hostd: Hostd, templateId: string, machineId = 'mch_benchsubject0'): Promise<WarrenSide> {
+    const side = new WarrenSide(hostd, machineId);
+    await side.#create({ kind: 'fork', snapshotId: templateId });
+    await side.sleep();
+    return side;
+  }
+
+  async #create(source: { kind: 'fork' | 'resume'; snapshotId: string }) {
+    this.#lease += 1;
+    return this.#hostd.client.create(this.#machineId, { lease: this.#lease, source, egress: NO_EGRESS });
+  }
+
+  get guest() {
+    return this.#hostd.guest(this.#machineId);
+  }
+
+  /** The snapshot it sleeps in, and the secret of the guest in it. */
+  get asleep(): { snapshotId: string; secret: string } {
+    if (!this.#latest) throw new Error('the machine has not slept yet');
+    return { snapshotId: this.#latest, secret: this.#secret };
+  }
+
+  /** QEMU's process of the machine that is awake. */
+  async pid(): Promise<number> {
+    return (await this.#hostd.client.machine(this.#machineId)).process!.pid;
+  }
+
+  async sleep(): Promise<SleepTimes> {
+    this.#secret = await renewSecret(this.guest);
+    const former = this.#latest;
+    const snapshotId = `${this.#machineId.replace('mch_', 'snp_')}${String(++this.#snapshots).padStart(5, '0')}`;
+    await this.#hostd.client.removeSnapshot(snapshotId);
+    const startedAt = performance.now();
+    const { processGone } = await this.#hostd.client.suspend(this.#machineId, { lease: this.#lease, snapshotId });
+    const releasedMs = performance.now() - startedAt;
+    if (!processGone) throw new Error('hostd says that the machine sleeps, and its process is still there');
+    this.#latest = snapshotId;
+    if (former) await this.#hostd.client.removeSnapshot(former);
+    return { releasedMs };
+  }
+
+  async wake(): Promise<WakeTimes> {
+    const startedAt = performance.now();
+    const { timingsMs } = await this.#create({ kind: 'resume', snapshotId: this.#latest! });
+    const saidDoneMs = performance.now() - startedAt;
+    await proveAwake(this.guest, this.#secret);
+    return { replyMs: performance.now() - startedAt, saidDoneMs, steps: timingsMs };
+  }
+
+  /** Question and answer while it is awake: no wake-up can be quicker. */
+  async awakeReply(): Promise<number> {
+    const startedAt = performance.now();
+    await proveAwake(this.guest, this.#secret);
+    return performance.now() - startedAt;
+  }
+
+  async close(): Promise<void> {
+    await this.#hostd.client.remove(this.#machineId, this.#lease).catch(() => undefined);
+    if (this.#latest) await this.#hostd.client.removeSnapshot(this.#latest);
+  }
+}
