@@ -30,7 +30,7 @@ export async function runMachines(options: Options, dirs: Dirs): Promise<number>
 
 async function begin(run: Pick<Run, 'options' | 'workspace' | 'samples' | 'open'>): Promise<Run> {
   const { options, workspace } = run;
-  const size = options.tiny ? SIZES.tiny : SIZES.main;
+  const size = options.tiny ? SIZES.tiny : options.command === 'soak' ? SIZES.small : SIZES.main;
   const template = await workspace.template(size);
   const memory = workspace.layout.snapshot(template.snapshotId).memory;
   const residentBytes = await allocatedBytes(memory);

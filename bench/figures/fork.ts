@@ -81,7 +81,7 @@ async function idleCost(pid: number): Promise<Idle> {
 }
 
 /** `parallel` at a time; a copy of the image for each, by reflink where there is one, as the peer would have to. */
-async function burstOfLoadvm({ count, template, peer }: Options, parallel: number): Promise<Burst> {
+async function burstOfLoadvm({ count, peer }: Options, parallel: number): Promise<Burst> {
   const { image, guest } = peer;
   const vms: PlainQemu[] = [];
   const disks: string[] = [];
@@ -103,7 +103,6 @@ async function burstOfLoadvm({ count, template, peer }: Options, parallel: numbe
       randoms.push(await answer(vm.guest(ANSWER_DEADLINE_MS), image.secret));
     }
   };
-  void template;
   try {
     const startedAt = performance.now();
     await Promise.all(Array.from({ length: parallel }, work));
