@@ -55,7 +55,7 @@ async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
   for (const name of run.options.figures) {
     await stage(name, ({ note }) => FIGURE_STAGES[name](run, note)).catch((error) => {
       failed.push(name);
-      run.report.notes.push(`${name} failed: ${messageOf(error)}`);
+      run.report.notes.push(`${name} failed: ${lastWords(error)}`);
     });
     // What one figure used must not be in the next one's way.
     for (const side of run.open.splice(0).reverse()) await side.close();
@@ -67,4 +67,9 @@ async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
   const { figures, broken } = run.report;
   const isWrong = (figures['soak.mismatches'] ?? 0) + (figures['soak.hangs'] ?? 0) + (figures['soak.duplicates'] ?? 0) > 0;
   return failed.length > 0 || broken.length > 0 || isWrong ? 1 : 0;
+}
+
+/** A program that failed says a lot; the reason comes last. */
+function lastWords(error: unknown): string {
+  return messageOf(error).trim().split('\n').slice(-3).join(' ').slice(-1_000);
 }
