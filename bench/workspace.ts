@@ -14,8 +14,11 @@ import { compileVerifier } from './guest/verifier.ts';
 import { Hostd } from './hostd.ts';
 import type { PlainGuest } from './peers/loadvm.ts';
 
-/** What a prepared guest is made from, beside the image and QEMU: when one of them changes it is made anew. */
-const SOURCES = ['bench/guest', 'bench/peers', 'hostd/machines', 'hostd/hypervisor', 'hostd/storage', 'hostd/guest'];
+/** What is kept between runs and what it is made from, beside the image and QEMU: when one of them changes it is made anew. */
+const KEPT = [
+  { name: 'hostd', sources: ['bench/guest', 'hostd/machines', 'hostd/hypervisor', 'hostd/storage', 'hostd/guest'] },
+  { name: 'peers', sources: ['bench/guest', 'bench/peers'] },
+] as const;
 
 /**
  * Where the bench works: a directory on the file system that hostd's data directory is on, with a data directory of its own for
@@ -39,12 +42,19 @@ export class Workspace {
   /** @param baseDir data directory of a hostd, with the image in it */
   static async open(baseDir: string, logsDir: string): Promise<Workspace> {
     const host = await openHost(baseDir);
-    const key = `${host.imageId} ${host.driver.platform.qemuVersion} ${await hashSources(ROOT, SOURCES)}`;
     const dir = path.join(baseDir, 'bench');
-    const known = await readFile(path.join(dir, 'key'), 'utf8').catch(() => '');
-    if (known !== key) await removeWorkspace(dir);
-    for (const made of [dir, path.join(dir, 'peers'), logsDir]) await mkdir(made, { recursive: true, mode: 0o700 });
-    await writeFile(path.join(dir, 'key'), key);
+    for (const { name, sources } of KEPT) {
+      const kept = path.join(dir, name);
+      const key = `${host.imageId} ${host.driver.platform.qemuVersion} ${await hashSources(ROOT, sources)}`;
+      if ((await readFile(`${kept}.key`, 'utf8').catch(() => '')) !== key) {
+        // The images are somebody else's.
+        await rm(path.join(kept, 'images'), { force: true });
+        await rm(kept, { recursive: true, force: true });
+      }
+      await mkdir(kept, { recursive: true, mode: 0o700 });
+      await writeFile(`${kept}.key`, key);
+    }
+    await mkdir(logsDir, { recursive: true });
     const workspace = new Workspace(host, dir, logsDir);
     await mkdir(workspace.runDir, { recursive: true, mode: 0o700 });
     return workspace;
@@ -83,7 +93,7 @@ export class Workspace {
   async template(size: GuestSize): Promise<Template & { snapshotId: string }> {
     const hostd = await this.hostd();
     const snapshotId = templateOf(size);
-    const file = path.join(this.dir, `${size.name}.json`);
+    const file = path.join(this.#hostdDir, `bench-${size.name}.json`);
     const known = await readFile(file, 'utf8').then(
       (text) => JSON.parse(text) as Template,
       () => null,
@@ -120,12 +130,6 @@ export class Workspace {
     this.#hostd = null;
     await rm(this.runDir, { recursive: true, force: true });
   }
-}
-
-/** Machines that an interrupted run left in it are ended first, by a hostd: only it knows its processes. */
-async function removeWorkspace(dir: string): Promise<void> {
-  await rm(path.join(dir, 'hostd', 'images'), { force: true });
-  await rm(dir, { recursive: true, force: true });
 }
 
 /** Builds the image of the current recipe unless it is there. */
