@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { measureForks } from './figures/fork.ts';
 import { measureGrowth } from './figures/growth.ts';
 import { measureResume } from './figures/resume.ts';
@@ -10,6 +12,7 @@ import { LibvirtSide } from './peers/libvirt.ts';
 import { LoadvmSide } from './peers/loadvm.ts';
 import { type Run, take } from './run.ts';
 import type { Side } from './side.ts';
+import { benchStorage } from './storage/bench-storage.ts';
 import { WarrenSide } from './warren-side.ts';
 
 /* What each figure needs to be measured: guests, peers, order. The measuring itself is in figures/. */
@@ -129,12 +132,24 @@ async function freeze(run: Run): Promise<void> {
   skip(run, ['freeze.timesShorterThanSavevm'], 'hostd has no verb for a checkpoint of a running machine yet');
 }
 
-async function storage(run: Run): Promise<void> {
-  skip(
-    run,
-    ['storage.bytesPerDirtyByte', 'storage.incrementalTimesFasterThanRestic', 'storage.fleetVsBest'],
-    'hostd stores snapshots as plain files; there is no chunk store yet',
+const STORAGE_KEYS = ['storage.bytesPerDirtyByte', 'storage.incrementalTimesFasterThanRestic', 'storage.fleetVsBest'] as const;
+
+/** Its sessions take an hour to make, so they are made only when this figure is asked for by name, and kept. */
+async function storage(run: Run, note: Note): Promise<void> {
+  const { options, workspace } = run;
+  const dir = path.join(workspace.dir, 'storage');
+  const isAsked = options.figures.length === 1;
+  const exists = await stat(path.join(dir, 'corpus')).then(
+    () => true,
+    () => false,
   );
+  if (!isAsked && !exists) {
+    const why = 'its sessions take an hour to make: run `npm run bench -- machines --only storage` once';
+    return skip(run, [...STORAGE_KEYS], why);
+  }
+  const { json, human, raw } = await benchStorage({ dir, sessions: options.sessions, rounds: options.pairs, say: note });
+  const figures = Object.fromEntries(STORAGE_KEYS.map((key) => [key, json[key] ?? null]));
+  take(run, 'storage', { figures, notes: human, samples: raw });
 }
 
 async function soaking(run: Run, note: Note): Promise<void> {

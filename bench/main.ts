@@ -17,6 +17,8 @@ async function main(argv: string[]): Promise<number> {
   }
   const options = readOptions(argv);
   const baseDir = path.resolve(process.env.HOSTD_DATA_DIR || path.join(ROOT, '.warren', 'bench', 'hostd'));
+  // Whatever opens a host below us opens this one.
+  process.env.HOSTD_DATA_DIR = baseDir;
   const logsDir = path.join(path.dirname(baseDir), 'logs');
   await stage('system packages', (ctx) => ensureBenchPackages(options, { root: ROOT, logsDir }, ctx));
   await stage('guest image', (ctx) => ensureImage(baseDir, logsDir, ctx));

@@ -14,6 +14,7 @@ npm run bench -- soak --cycles N     suspend, resume and fork with the verifier
   --quick          3 rounds, only resume, suspend and fork: under 8 minutes once prepared
   --only a,b       only these figures: ${FIGURES.join(', ')}
   --peers a,b      only these peers: ${PEERS.join(', ')}
+  --sessions N     sessions of the storage figure (default 20)
   --sabotage       also with optimisations turned off: the numbers must worsen
   --tiny           a small guest: shows that the bench works, and nothing else
   --no-install     only print the command that installs missing system packages`;
@@ -27,6 +28,7 @@ const optionsSchema = z.object({
   noInstall: z.boolean().default(false),
   pairs: z.coerce.number().int().min(1).max(1_000).optional(),
   cycles: z.coerce.number().int().min(1).max(100_000).default(30),
+  sessions: z.coerce.number().int().min(1).max(100).default(20),
   only: z.array(z.enum(FIGURES)).optional(),
   peers: z.array(z.enum(PEERS)).default([...PEERS]),
 });
@@ -39,6 +41,8 @@ export type Options = {
   noInstall: boolean;
   pairs: number;
   cycles: number;
+  /** Of the storage figure. */
+  sessions: number;
   figures: readonly FigureName[];
   peers: readonly (typeof PEERS)[number][];
 };
@@ -55,7 +59,7 @@ export function readOptions(argv: string[]): Options {
     allowPositionals: true,
     options: {
       ...{ json: boolean, quick: boolean, sabotage: boolean, tiny: boolean, 'no-install': boolean },
-      ...{ pairs: string, cycles: string, only: string, peers: string },
+      ...{ pairs: string, cycles: string, sessions: string, only: string, peers: string },
     },
   });
   const listOf = (text: string | undefined) => text?.split(',').filter((word) => word !== '');

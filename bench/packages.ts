@@ -18,15 +18,22 @@ const LIBVIRT: readonly Need[] = [
   { program: 'virsh', package: 'libvirt-clients', why: 'a peer' },
 ];
 
+const STORAGE: readonly Need[] = ['restic', 'borgbackup', 'casync', 'zstd'].map((name) => ({
+  program: name === 'borgbackup' ? 'borg' : name,
+  package: name,
+  why: 'a peer in storage',
+}));
+
 /** What the bench needs beyond `npm start`. */
 export function ensureBenchPackages(
-  options: Pick<Options, 'noInstall' | 'peers'>,
+  options: Pick<Options, 'noInstall' | 'peers' | 'figures'>,
   where: { root: string; logsDir: string },
   ctx: StageContext,
 ): Promise<string> {
-  return ensurePackages(
-    options.peers.includes('libvirt') ? [...NEEDS, ...LIBVIRT] : NEEDS,
-    { noInstall: options.noInstall, ...where },
-    ctx,
-  );
+  const needs = [
+    ...NEEDS,
+    ...(options.peers.includes('libvirt') ? LIBVIRT : []),
+    ...(options.figures.includes('storage') ? STORAGE : []),
+  ];
+  return ensurePackages(needs, { noInstall: options.noInstall, ...where }, ctx);
 }

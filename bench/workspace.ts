@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { HostView } from '../hostd/contract/machines.ts';
+import { loadHostEnv } from '../hostd/env.ts';
 import { kernelCommandLine } from '../hostd/hypervisor/qemu/args.ts';
 import { type OpenHost, openHost } from '../hostd/open-host.ts';
 import { type Layout, layoutOf } from '../hostd/storage/layout.ts';
@@ -41,7 +42,7 @@ export class Workspace {
 
   /** @param baseDir data directory of a hostd, with the image in it */
   static async open(baseDir: string, logsDir: string): Promise<Workspace> {
-    const host = await openHost(baseDir);
+    const host = await openHost(loadHostEnv({ ...process.env, HOSTD_DATA_DIR: baseDir }));
     const dir = path.join(baseDir, 'bench');
     for (const { name, sources } of KEPT) {
       const kept = path.join(dir, name);

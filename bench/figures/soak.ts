@@ -72,7 +72,17 @@ function stateOf(guest: RunInGuest): Promise<string> {
 
 /** A check that finds nothing to compare proves nothing. */
 function requireComplete(state: string): void {
-  for (const part of ['boot ', 'verifier ', 'node ', 'tmux', 'held at ', 'lock held', 'listens on 4599', 'screen ', 'tree ']) {
+  for (const part of [
+    'boot ',
+    'verifier serve: ',
+    'holder.mjs: ',
+    'tmux new-session: ',
+    'held at ',
+    'lock held',
+    'listens on 4599',
+    'screen ',
+    'tree ',
+  ]) {
     if (!state.split('\n').some((line) => line.startsWith(part)))
       throw new Error(`the guest's state lacks "${part.trim()}":\n${state}`);
   }

@@ -87,10 +87,11 @@ memory() {
 # the disk. One line each; the verifier's `check` has its own word on memory.
 state() {
   echo "boot $(cat /proc/sys/kernel/random/boot_id)"
-  for name in verifier node tmux; do
-    for pid in $(pgrep -o "^$name"); do echo "$name $(cut -d' ' -f1,22 "/proc/$pid/stat")"; done
+  # Node calls its main thread something else than itself.
+  for what in 'verifier serve' holder.mjs 'tmux new-session'; do
+    pid=$(pgrep -o -f "$what") && echo "$what: $(cut -d' ' -f22 "/proc/$pid/stat") $pid"
   done
-  daemon=$(pgrep -o -x verifier)
+  daemon=$(pgrep -o -f 'verifier serve')
   for fd in "/proc/$daemon/fd/"*; do
     [ "$(readlink "$fd")" = "$here/held" ] && echo "held at $(awk '/^pos/ { print $2 }' "/proc/$daemon/fdinfo/${fd##*/}")"
   done
