@@ -39,5 +39,6 @@ describe('format', () => {
   it('counts one and many', () => {
     expect(plural(1, 'process', 'processes')).toBe('1 process');
     expect(plural(1_200, 'file')).toBe('1,200 files');
+    expect(plural(null, 'file')).toBe('an unknown number of files');
   });
 });

@@ -39,7 +39,9 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-export function plural(count: number, one: string, many = `${one}s`): string {
+/** @param count null when nobody knows */
+export function plural(count: number | null, one: string, many = `${one}s`): string {
+  if (count === null) return `an unknown number of ${many}`;
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 

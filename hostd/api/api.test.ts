@@ -44,6 +44,8 @@ function fakeMachines(): MachinesPort & { calls: unknown[][]; fail: HostdError |
     create: record('create', { machineId: MACHINE } as never),
     remove: record('remove', undefined),
     suspend: record('suspend', {} as never),
+    checkpoint: record('checkpoint', {} as never),
+    rewind: record('rewind', {} as never),
     setEgress: record('setEgress', undefined),
     cpuMs: record('cpuMs', 120),
     console: record('console', 'boot\n'),
@@ -175,6 +177,8 @@ describe.skipIf(!hasSshd)(
       const egress = { services: [], allow: [] };
       await call('PUT', `/v1/machines/${MACHINE}`, { lease: 1, source: { kind: 'image' }, egress });
       await call('POST', machineUrl('suspend'), { lease: 2, snapshotId });
+      await call('POST', machineUrl('checkpoint'), { lease: 2, snapshotId });
+      await call('POST', machineUrl('rewind'), { lease: 2, snapshotId });
       await call('PUT', machineUrl('egress'), egress);
       await call('DELETE', `/v1/machines/${MACHINE}?lease=3`);
       await call('DELETE', `/v1/snapshots/${snapshotId}`);
@@ -182,6 +186,8 @@ describe.skipIf(!hasSshd)(
       expect(machines.calls).toEqual([
         ['create', MACHINE, created],
         ['suspend', MACHINE, { lease: 2, snapshotId, memory: 'keep' }],
+        ['checkpoint', MACHINE, { lease: 2, snapshotId }],
+        ['rewind', MACHINE, { lease: 2, snapshotId }],
         ['setEgress', MACHINE, egress],
         ['remove', MACHINE, 3],
         ['removeSnapshot', snapshotId],

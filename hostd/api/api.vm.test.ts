@@ -184,7 +184,7 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
       source: { kind: 'resume', snapshotId: SNAPSHOT },
       egress: { services: [], allow: [] },
     });
-    expect(Object.keys(view.timingsMs)).toEqual(['qemu', 'loaded', 'running', 'guest', 'ssh']);
+    expect(Object.keys(view.timingsMs)).toEqual(['qemu', 'loaded', 'running', 'guest']);
     expect(await identity(WOKEN)).toBe(before);
     const second = await follow(WOKEN, '/tmp/out', 'got one\n'.length);
     await say(WOKEN, 'two');

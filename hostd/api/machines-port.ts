@@ -1,8 +1,11 @@
 import type {
+  CheckpointMachine,
+  CheckpointResult,
   CreateMachine,
   EgressPolicy,
   HostView,
   MachineView,
+  RewindMachine,
   SnapshotView,
   SuspendMachine,
   SuspendResult,
@@ -16,6 +19,8 @@ export interface MachinesPort {
   create(machineId: string, input: CreateMachine): Promise<MachineView>;
   remove(machineId: string, lease: number): Promise<void>;
   suspend(machineId: string, input: SuspendMachine): Promise<SuspendResult>;
+  checkpoint(machineId: string, input: CheckpointMachine): Promise<CheckpointResult>;
+  rewind(machineId: string, input: RewindMachine): Promise<MachineView>;
   /** Stores the policy, then calls `egressChanged` of the guest side. */
   setEgress(machineId: string, policy: EgressPolicy): Promise<void>;
   /** CPU time its process has used; 0 once it is gone. */

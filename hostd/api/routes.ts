@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import {
+  checkpointMachineSchema,
   createMachineSchema,
   egressPolicySchema,
   execSchema,
   FILE_BYTES_MAX,
   idSchema,
+  rewindMachineSchema,
   suspendMachineSchema,
   writeBytesSchema,
 } from '../contract/machines.ts';
@@ -74,6 +76,17 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: '/v1/machines/:id/suspend',
     handle: async ({ machines, req, id }) => machines.suspend(id, await readJson(req, suspendMachineSchema, BODY_BYTES_MAX)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/machines/:id/checkpoint',
+    handle: async ({ machines, req, id }) =>
+      machines.checkpoint(id, await readJson(req, checkpointMachineSchema, BODY_BYTES_MAX)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/machines/:id/rewind',
+    handle: async ({ machines, req, id }) => machines.rewind(id, await readJson(req, rewindMachineSchema, BODY_BYTES_MAX)),
   },
   {
     method: 'PUT',

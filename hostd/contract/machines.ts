@@ -13,6 +13,9 @@ import { z } from 'zod';
  *   POST   /v1/machines/:machineId/suspend       SuspendMachine -> SuspendResult      (safe to repeat)
  *                                                an exited machine, or one told to drop its memory, becomes a snapshot
  *                                                of its disk alone, for `disk` sources
+ *   POST   /v1/machines/:machineId/checkpoint    CheckpointMachine -> CheckpointResult (safe to repeat; the machine runs on)
+ *   POST   /v1/machines/:machineId/rewind        RewindMachine  -> MachineView        the machine goes on from an earlier snapshot
+ *                                                of itself; what it is now is lost, and when it fails there is no machine left
  *   PUT    /v1/machines/:machineId/egress        SetEgress      -> {}
  *   GET    /v1/machines/:machineId/egress-log    ?after=seq     -> EgressLogEntry[]
  *   POST   /v1/machines/:machineId/exec          Exec           -> ExecResult
@@ -108,7 +111,7 @@ export const machineViewSchema = z.object({
   memoryMiB: z.number().int(),
   vcpus: z.number().int(),
   createdAt: z.iso.datetime(),
-  /** Milliseconds from the request to each named step, in order: `qemu`, `loaded`, `running`, `guest`, `ssh`. */
+  /** Milliseconds from the request to each named step, in order: `qemu`, `loaded` (resume, fork), `running`, `guest`, `ssh` (cold boots). */
   timingsMs: z.record(z.string(), z.number()),
   /** Why it is `exited`: cause and the tail of QEMU's output. */
   exitReason: z.string().nullable(),
@@ -122,6 +125,14 @@ export const suspendMachineSchema = z.object({
   memory: z.enum(['keep', 'drop']).default('keep'),
 });
 export type SuspendMachine = z.input<typeof suspendMachineSchema>;
+
+/** The snapshot's id is new. Its memory, device state and disk are of one moment. */
+export const checkpointMachineSchema = z.object({ lease: z.number().int().min(1), snapshotId: idSchema });
+export type CheckpointMachine = z.infer<typeof checkpointMachineSchema>;
+
+/** An earlier snapshot of this machine: a checkpoint, or the suspend it was resumed from. */
+export const rewindMachineSchema = checkpointMachineSchema;
+export type RewindMachine = z.infer<typeof rewindMachineSchema>;
 
 export const guestProcessSchema = z.object({
   pid: z.number().int(),
@@ -144,11 +155,15 @@ export const snapshotManifestSchema = z.object({
   memoryMiB: z.number().int(),
   vcpus: z.number().int(),
   bootId: z.string().nullable(),
-  /** What ran when it was suspended, kernel threads left out; at most 200 rows. */
-  processes: z.array(guestProcessSchema),
-  /** TCP ports something listened on. */
-  listening: z.array(z.number().int()),
+  /** What ran when it was suspended, kernel threads left out; at most 200 rows. Null when the guest did not say in time. */
+  processes: z.array(guestProcessSchema).nullable(),
+  /** TCP ports something listened on; null like `processes`. */
+  listening: z.array(z.number().int()).nullable(),
   deviceStateSha256: z.string(),
+  /** `migration`: of releases that kept memory as a shared file, which this one cannot load. Null without memory. */
+  stateFormat: z.enum(['migration', 'devices']).nullable().default('migration'),
+  /** Bytes of memory that differ from the parent's, or from zeros where there is none: what this snapshot alone stores. */
+  changedMemoryBytes: z.number().int().nullable().default(null),
   files: z.record(z.string(), z.object({ bytes: z.number().int() })),
   createdAt: z.iso.datetime(),
 });
@@ -175,6 +190,13 @@ export const suspendResultSchema = z.object({
   processGone: z.boolean(),
 });
 export type SuspendResult = z.infer<typeof suspendResultSchema>;
+
+export const checkpointResultSchema = z.object({
+  snapshot: snapshotViewSchema,
+  /** For how long the CPUs stood still; null for a checkpoint that was there already. */
+  stoppedMs: z.number().nullable(),
+});
+export type CheckpointResult = z.infer<typeof checkpointResultSchema>;
 
 export const execSchema = z.object({
   /** Run as given, no shell. */

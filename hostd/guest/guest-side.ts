@@ -15,8 +15,8 @@ import { type WriteRequest, writeInGuest } from './write.ts';
 
 /** A cold boot under emulation on a busy host. */
 const READY_DEADLINE_MS = 120_000;
-/** How long a verb waits for a connection that is being made again. */
-const VERB_DEADLINE_MS = 30_000;
+/** How long a verb waits for a connection that is being made: after a wake, or again. */
+const VERB_DEADLINE_MS = 60_000;
 
 type OpenTerminal = { name: string; lastInputAt: Date };
 

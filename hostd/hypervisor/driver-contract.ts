@@ -1,9 +1,11 @@
-import { copyFile, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostdError } from '../errors.ts';
-import { cloneFile } from '../storage/files.ts';
-import type { Driver, Vm, VmPlace, VmRef, VmSpec } from './driver.ts';
+import { allocatedBytes, cloneFile, linkFile } from '../storage/files.ts';
+import type { Driver, Saved, SaveTo, Vm, VmPlace, VmRef, VmSpec } from './driver.ts';
 
 /*
  * What every driver promises, run against the fake and against QEMU. One guest is booted and handed from test to test, since
@@ -24,6 +26,7 @@ const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 /** In memory, not on disk. */
 const MARK = '/run/warren-contract';
 const ANSWER_DEADLINE_MS = 120_000;
+const MIB = 1024 * 1024;
 
 export function describeDriver(name: string, makeSubject: () => Promise<Subject>): void {
   describe(`driver contract: ${name}`, () => {
@@ -31,25 +34,46 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
     let spec: VmSpec;
     let vm: Vm;
     let bootId: string;
-    let savedState: string;
-    let saved: { sha256: string; bytes: number };
+    let savedTo: SaveTo;
+    let saved: Saved;
+    let savedMemory: string;
     const started: Vm[] = [];
     const places: VmPlace[] = [];
 
     const start = async (at: VmSpec, driver = subject.driver) => {
       const made = await driver.start(at);
       started.push(made);
-      places.push({ ...at, files: [at.memoryPath, at.diskPath] });
+      places.push({ ...at, files: [at.diskPath] });
       return made;
     };
     const refOf = (of: Vm, at: VmSpec): VmRef => ({ ...at, process: of.process });
-    /** A machine made of copies of the saved files. */
-    const restoreSpec = async (dirName: string) => {
+    const hashOf = async (file: string) => {
+      const hash = createHash('sha256');
+      for await (const chunk of createReadStream(file)) hash.update(chunk);
+      return hash.digest('hex');
+    };
+    const saveIn = async (dirName: string, of: VmSpec): Promise<SaveTo> => {
+      const dir = path.join(subject.workDir, dirName);
+      await mkdir(dir);
+      const to = { deviceState: path.join(dir, 'state'), memory: path.join(dir, 'memory'), memoryPath: of.memoryPath };
+      await cloneFile(to.memoryPath, to.memory);
+      return to;
+    };
+    /** A machine on a copy of the disk that starts from the saved memory itself. */
+    const restoreSpec = async (dirName: string, disk = spec.diskPath) => {
       const dir = path.join(subject.workDir, dirName);
       await mkdir(dir, { recursive: true });
       const copy = await subject.specIn(dir, 'restore');
-      await Promise.all([cloneFile(spec.memoryPath, copy.memoryPath), cloneFile(spec.diskPath, copy.diskPath)]);
+      await Promise.all([linkFile(savedTo.memory, copy.memoryPath), cloneFile(disk, copy.diskPath)]);
       return copy;
+    };
+    const restore = async (dirName: string, disk?: string) => {
+      const at = await restoreSpec(dirName, disk);
+      const restored = await start(at);
+      await restored.load({ path: savedTo.deviceState, sha256: saved.sha256 });
+      await restored.run();
+      await restored.agent.ping(ANSWER_DEADLINE_MS);
+      return { at, restored };
     };
 
     beforeAll(async () => {
@@ -116,9 +140,37 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
     });
 
     it('lets the machine run on when its state cannot be saved', async () => {
-      await expect(vm.save(path.join(subject.workDir, 'no-such-directory', 'device.state'))).rejects.toThrow();
+      const to = await saveIn('unwritable', spec);
+      await expect(vm.save({ ...to, deviceState: path.join(subject.workDir, 'no-such-directory', 'state') })).rejects.toThrow();
+      await expect(stat(to.memory)).rejects.toThrow();
       expect(await vm.runState()).toBe('running');
       expect((await vm.agent.exec(['cat', MARK])).stdout).toBe('remember me');
+    });
+
+    it('leaves a checkpoint behind and runs on, and the checkpoint is what it was at that moment', async () => {
+      await vm.agent.writeFile(MARK, 'at the checkpoint');
+      savedTo = await saveIn('checkpoint', spec);
+      const disk = path.join(subject.workDir, 'checkpoint', 'disk');
+      saved = await vm.checkpoint(savedTo, async () => {
+        expect(await vm.runState()).toBe('paused');
+        await cloneFile(spec.diskPath, disk);
+      });
+      expect(await vm.runState()).toBe('running');
+      await vm.agent.writeFile(MARK, 'later');
+      const { restored } = await restore('from-checkpoint', disk);
+      expect(await restored.agent.readFile(MARK)).toBe('at the checkpoint');
+      expect(await restored.agent.readFile(BOOT_ID)).toBe(bootId);
+      await restored.kill();
+      expect(await vm.agent.readFile(MARK)).toBe('later');
+      await vm.agent.writeFile(MARK, 'remember me');
+    });
+
+    it('runs on when its checkpoint fails, and leaves nothing of it behind', async () => {
+      const to = await saveIn('failed', spec);
+      const failing = vm.checkpoint(to, () => Promise.reject(new Error('no disk')));
+      await expect(failing).rejects.toThrow('no disk');
+      expect(await readdir(path.join(subject.workDir, 'failed'))).toEqual([]);
+      expect(await vm.runState()).toBe('running');
     });
 
     it('is taken up again by a driver that did not start it', async () => {
@@ -131,10 +183,16 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
     });
 
     it('saves its state and leaves the process table', async () => {
-      savedState = path.join(path.dirname(spec.memoryPath), 'device.state');
-      saved = await vm.save(savedState);
-      expect((await stat(savedState)).size).toBe(saved.bytes);
+      savedTo = await saveIn('saved', spec);
+      saved = await vm.save(savedTo);
+      expect((await stat(savedTo.deviceState)).size).toBe(saved.bytes);
+      expect((await stat(savedTo.memory)).size).toBe(spec.memoryMiB * MIB);
       expect(await vm.runState()).toBe('paused');
+      expect(saved.changedBytes).toBeGreaterThan(0);
+      // Nothing went to the file it started from, and no zeros are stored.
+      expect(await allocatedBytes(spec.memoryPath)).toBe(0);
+      expect(await allocatedBytes(savedTo.memory)).toBeLessThan(saved.changedBytes + 16 * MIB);
+      savedMemory = await hashOf(savedTo.memory);
       await vm.kill();
       expect(await subject.driver.isAlive(vm.process)).toBe(false);
       expect(await subject.driver.adopt(refOf(vm, spec))).toBeNull();
@@ -142,7 +200,7 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
 
     it('refuses a state with one flipped bit', async () => {
       const damaged = path.join(subject.workDir, 'damaged.state');
-      await copyFile(savedState, damaged);
+      await copyFile(savedTo.deviceState, damaged);
       const bytes = await readFile(damaged);
       bytes[Math.floor(bytes.length / 2)]! ^= 1;
       await writeFile(damaged, bytes);
@@ -153,16 +211,35 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
     });
 
     it('goes on where it was from the saved state', async () => {
-      spec = await restoreSpec('second');
-      const again = await start(spec);
+      const at = await restoreSpec('second');
+      const again = await start(at);
       expect(await again.runState()).toBe('empty');
-      await again.load({ path: savedState, sha256: saved.sha256 });
+      await again.load({ path: savedTo.deviceState, sha256: saved.sha256 });
       expect(await again.runState()).toBe('paused');
       await again.run();
       await again.agent.ping(ANSWER_DEADLINE_MS);
       expect(await again.agent.readFile(BOOT_ID)).toBe(bootId);
       expect((await again.agent.exec(['cat', MARK])).stdout).toBe('remember me');
-      vm = again;
+      await again.kill();
+    });
+
+    it('keeps apart what two machines of one memory write, and the memory as it was', async () => {
+      const [one, other] = [await restore('one'), await restore('other')];
+      await one.restored.agent.writeFile(MARK, 'mine');
+      await other.restored.agent.writeFile(MARK, 'theirs');
+      expect(await one.restored.agent.readFile(MARK)).toBe('mine');
+      const to = await saveIn('saved-one', one.at);
+      const second = await one.restored.save(to);
+      // Only what this machine changed is new.
+      expect(second.changedBytes).toBeGreaterThan(0);
+      expect(second.changedBytes).toBeLessThanOrEqual(saved.changedBytes);
+      await Promise.all([one.restored.kill(), other.restored.kill()]);
+      expect(await hashOf(savedTo.memory)).toBe(savedMemory);
+      [spec, savedTo, saved] = [one.at, to, second];
+      const { at, restored } = await restore('third');
+      expect(await restored.agent.readFile(MARK)).toBe('mine');
+      expect(await restored.agent.readFile(BOOT_ID)).toBe(bootId);
+      [spec, vm] = [at, restored];
     });
 
     it('tells when the process ends by itself', async () => {
@@ -177,7 +254,6 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
       await mkdir(dir, { recursive: true });
       const broken = await subject.specIn(dir, 'restore');
       await rm(broken.diskPath, { force: true });
-      await (await open(broken.memoryPath, 'a')).close();
       await expect(start(broken)).rejects.toMatchObject({ code: expect.stringMatching(/internal|missing_dependency/) });
     });
   });

@@ -18,6 +18,7 @@ export type VmSpec = {
   machineId: string;
   memoryMiB: number;
   vcpus: number;
+  /** Of the machine's size and mapped privately: its bytes are what the machine starts from, and are never written. */
   memoryPath: string;
   diskPath: string;
   /** QEMU's own messages. Truncated by the lifecycle when it grows beyond its cap. */
@@ -36,6 +37,25 @@ export type VmRef = Pick<VmSpec, 'machineId' | 'socketDir' | 'logPath'> & { proc
 /** What is needed to take back what a machine held. */
 export type VmPlace = Pick<VmSpec, 'machineId' | 'socketDir'> & { files: readonly string[] };
 
+/** Where a machine's state goes. */
+export type SaveTo = {
+  /** Not there yet. */
+  deviceState: string;
+  /** A clone of `memoryPath`, into which goes what was changed. Made beforehand: it takes the longer, the newer the original. */
+  memory: string;
+  /** The machine's own. */
+  memoryPath: string;
+};
+
+export type Saved = {
+  sha256: string;
+  bytes: number;
+  /** Of the memory, what differs from the file it started from; as much is stored. */
+  changedBytes: number;
+  /** Of the memory, what was turned to zeros: stored as zeros, which a hole could stand for. */
+  zeroedBytes: number;
+};
+
 export type RunState = 'running' | 'paused' | 'empty' | 'ended';
 
 export type Exit = { reason: string };
@@ -52,10 +72,15 @@ export interface Vm {
   /** Lets the CPUs run. */
   run(): Promise<void>;
   /**
-   * Stops the CPUs and writes the device state. Memory and disk files are complete when this resolves. On failure the CPUs run
+   * Stops the CPUs and writes device state and memory. The disk file is complete when this resolves. On failure the CPUs run
    * again and nothing is left behind. @throws `disk_full` or `internal`
    */
-  save(path: string): Promise<{ sha256: string; bytes: number }>;
+  save(to: SaveTo): Promise<Saved>;
+  /**
+   * Like `save`, and lets the CPUs run again as soon as device state and changed memory are out of the process. `whileStopped` is
+   * waited for in between. @throws like `save`
+   */
+  checkpoint(to: SaveTo, whileStopped: () => Promise<void>): Promise<Saved & { stoppedMs: number }>;
   /** Ends the process and waits until it is gone from the process table. Safe to repeat. */
   kill(): Promise<void>;
   /** What the guest wrote to its console since the last call; at most 256 KiB are kept in between. */

@@ -3,9 +3,9 @@ import { type Bind, type Confinement, confine } from './argv.ts';
 
 const TREE = { dir: '/data/jail/0123', tops: ['lib64', 'usr'], qemu: '/usr/bin/qemu', setpriv: '/usr/bin/setpriv' };
 const BINDS: Bind[] = [
-  { path: '/data/m/vm/memory', access: 'write' },
+  { path: '/data/m/vm/memory', access: 'shared' },
   { path: '/data/m/vm/disk.raw', access: 'write' },
-  { path: '/run/w/mch_1/out', access: 'read' },
+  { path: '/run/w/mch_1/kernel', access: 'read' },
   { path: '/dev/kvm', access: 'device' },
 ];
 const LIMITS = { fileBytes: 1000, openFiles: 256, processes: 97 };
@@ -30,7 +30,7 @@ describe('the chain into a jail', () => {
         ...['--perms', '0755', '--dir', dir],
       ]),
       ...['--bind', '/data/m/vm/memory', '/data/m/vm/memory', '--bind', '/data/m/vm/disk.raw', '/data/m/vm/disk.raw'],
-      ...['--ro-bind', '/run/w/mch_1/out', '/run/w/mch_1/out', '--dev-bind', '/dev/kvm', '/dev/kvm', '--chdir', '/', '--'],
+      ...['--ro-bind', '/run/w/mch_1/kernel', '/run/w/mch_1/kernel', '--dev-bind', '/dev/kvm', '/dev/kvm', '--chdir', '/', '--'],
       ...['/usr/bin/setpriv', '--reuid=1900000007', '--regid=1900000007', '--clear-groups'],
       ...['--no-new-privs', '--inh-caps=-all', '--bounding-set=-all', '--'],
       ...['/usr/bin/qemu', '-S', '-name', 'x'],

@@ -42,13 +42,15 @@ describe.skipIf(whyNot !== null)(`the jail${whyNot === null ? '' : ` (skipped: $
     await copyFile(SHELL, files.disk);
     await truncate(files.disk, 1024 ** 2);
     await chmod(files.disk, 0o700);
+    await writeFile(files.memory, '');
+    await truncate(files.memory, 256 * 1024 ** 2);
     const spec: VmSpec = {
       ...{ machineId, memoryMiB: 256, vcpus: 1, memoryPath: files.memory, diskPath: files.disk, logPath: qemuLog },
       ...{ socketDir: layout.sockets(machineId).dir, begin: { kind: 'restore' } },
       ...{ machineType: driver.platform.machineType, cpuModel: driver.platform.cpuModel },
     };
     const vm = await driver.start(spec);
-    machines.push({ spec, vm, uid: (await stat(files.memory)).uid });
+    machines.push({ spec, vm, uid: (await stat(files.disk)).uid });
   }
 
   beforeAll(async () => {
@@ -65,7 +67,7 @@ describe.skipIf(whyNot !== null)(`the jail${whyNot === null ? '' : ` (skipped: $
   afterAll(async () => {
     for (const { spec, vm } of machines) {
       await vm.kill();
-      await host.driver.vacate({ ...spec, files: [spec.memoryPath, spec.diskPath] });
+      await host.driver.vacate({ ...spec, files: [spec.diskPath] });
       await rm(path.dirname(path.dirname(spec.diskPath)), { recursive: true });
     }
     service?.close();
@@ -120,8 +122,8 @@ describe.skipIf(whyNot !== null)(`the jail${whyNot === null ? '' : ` (skipped: $
       .split('\n')
       .map((line) => line.split(' '));
     const writable = mounts.filter((fields) => fields[5]!.startsWith('rw')).map((fields) => fields[4]!);
-    const { memoryPath, diskPath } = attacker().spec;
-    expect(writable.sort()).toEqual(['/', '/dev/null', diskPath, memoryPath].sort());
+    const { memoryPath, diskPath, socketDir } = attacker().spec;
+    expect(writable.sort()).toEqual(['/', '/dev/null', diskPath, memoryPath, path.join(socketDir, 'outbox')].sort());
     for (const fields of mounts) expect(fields[5]).toContain('nosuid');
     expect((await stat(`${root}/`)).uid).toBe(0);
   });
@@ -188,7 +190,7 @@ describe.skipIf(whyNot !== null)(`the jail${whyNot === null ? '' : ` (skipped: $
     ['read hostd’s key', () => read(host.layout.hostKey)],
     ['enter the data directory', () => `cd ${host.layout.dataDir}/snapshots`],
     ['make a file beside its disk', () => `: >${path.dirname(attacker().spec.diskPath)}/planted`],
-    ['make a file among its sockets', () => `: >${attacker().spec.socketDir}/out/planted`],
+    ['make a file among its sockets', () => `: >${attacker().spec.socketDir}/planted`],
     ['change what every QEMU is started from', () => `: >>${treeDir}/usr/bin/setpriv`],
     ['signal hostd', () => `kill -0 ${hostd.pid}`],
     ['signal another machine', () => `kill -0 ${victim().vm.process.pid}`],
@@ -198,7 +200,7 @@ describe.skipIf(whyNot !== null)(`the jail${whyNot === null ? '' : ` (skipped: $
   ])('does not let it %s', async (_, script) => {
     const outcome = await Promise.all(Object.entries(ways).map(async ([way, argv]) => [way, await succeeds(argv(script()))]));
     expect(Object.fromEntries(outcome)).toEqual({ 'root outside': true, 'its user outside': false, 'inside the jail': false });
-    for (const planted of [path.dirname(attacker().spec.diskPath), path.join(attacker().spec.socketDir, 'out')])
+    for (const planted of [path.dirname(attacker().spec.diskPath), attacker().spec.socketDir])
       await rm(path.join(planted, 'planted'), { force: true });
   });
 
@@ -218,7 +220,7 @@ describe.skipIf(whyNot !== null)(`the jail${whyNot === null ? '' : ` (skipped: $
   it('leaves nothing behind: no process, no user id, no file of that user', async () => {
     const { spec, vm, uid } = attacker();
     await vm.kill();
-    await host.driver.vacate({ ...spec, files: [spec.memoryPath, spec.diskPath] });
+    await host.driver.vacate({ ...spec, files: [spec.diskPath] });
     expect(await findByArgument(spec.socketDir)).toEqual([]);
     expect(await readdir(CLAIMS_DIR)).not.toContain(String(uid));
     for (const file of [spec.memoryPath, spec.diskPath]) expect((await stat(file)).uid).toBe(0);

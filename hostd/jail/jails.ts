@@ -1,4 +1,4 @@
-import { chmod, chown, open, stat } from 'node:fs/promises';
+import { chmod, chown, stat } from 'node:fs/promises';
 import type { Accelerator } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
 import type { VmSpec } from '../hypervisor/driver.ts';
@@ -13,7 +13,6 @@ import type { Uids } from './uids.ts';
 const KVM = '/dev/kvm';
 /** QEMU tries out on it how files can be locked. */
 const NULL_DEVICE = '/dev/null';
-const MIB = 1024 * 1024;
 
 /** What of a jail this host lets hostd have; found out at start (privileges.ts). */
 export type JailMeans = {
@@ -48,7 +47,6 @@ export class Jails {
   /** Makes everything ready that QEMU will open, and says how to start it. The socket directory exists. */
   async enter(spec: VmSpec, accelerator: Accelerator): Promise<Confinement> {
     const { asRoot, tree, uids, cgroups, io } = this.#means;
-    await ensureMemoryFile(spec);
     const { size: diskBytes } = await stat(spec.diskPath).catch((cause) => {
       throw new HostdError('internal', { message: `the disk ${spec.diskPath} cannot be opened`, phase: 'jail.enter', cause });
     });
@@ -76,27 +74,21 @@ export class Jails {
 function bindsOf(spec: VmSpec, accelerator: Accelerator): Bind[] {
   const read = spec.begin.kind === 'boot' ? [spec.begin.kernelPath, spec.begin.initrdPath] : [];
   return [
-    ...[spec.memoryPath, spec.diskPath].map((path) => ({ path, access: 'write' }) as const),
-    ...[...read, socketFiles(spec.socketDir).outDir].map((path) => ({ path, access: 'read' }) as const),
+    // Of a snapshot, and mapped by all machines that were made from it.
+    { path: spec.memoryPath, access: 'shared' },
+    ...[spec.diskPath, socketFiles(spec.socketDir).outbox].map((path) => ({ path, access: 'write' }) as const),
+    ...read.map((path) => ({ path, access: 'read' }) as const),
     ...[NULL_DEVICE, ...(accelerator === 'kvm' ? [KVM] : [])].map((path) => ({ path, access: 'device' }) as const),
   ];
-}
-
-/** QEMU could make it only in a directory of its own. */
-async function ensureMemoryFile({ memoryPath, memoryMiB }: VmSpec): Promise<void> {
-  const handle = await open(memoryPath, 'a', 0o600);
-  try {
-    if ((await handle.stat()).size === 0) await handle.truncate(memoryMiB * MIB);
-  } finally {
-    await handle.close();
-  }
 }
 
 async function giveTo(uid: number, binds: readonly Bind[]): Promise<void> {
   for (const { path, access } of binds) {
     if (access === 'write') await chown(path, uid, uid);
-    // Behind hostd's private directories: nobody gets there but by a bind.
+    // Behind hostd's private directories: nobody gets there but by a bind. QEMU does not write to memory that it maps privately,
+    // but opens it as if it would.
     if (access === 'read') await chmod(path, ((await stat(path)).mode & 0o777) | 0o444);
+    if (access === 'shared') await chmod(path, 0o666);
   }
 }
 

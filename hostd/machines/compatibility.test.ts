@@ -6,6 +6,7 @@ import { decideCompatibility } from './compatibility.ts';
 const MANIFEST = {
   ...FAKE_PLATFORM,
   qemuVersion: '7.2.17',
+  stateFormat: 'devices',
   files: { memory: { bytes: 1024 } },
   hostBootId: 'boot-1',
 } as unknown as StoredManifest;
@@ -26,6 +27,15 @@ describe('whether a snapshot may be loaded', () => {
       ok: false,
       required: expect.any(String),
       found: expect.any(String),
+      fix: expect.stringContaining('disk'),
+    });
+  });
+
+  it('a snapshot of a release that kept memory in a shared file is refused, its disk is offered', () => {
+    const decision = decideCompatibility({ ...MANIFEST, stateFormat: 'migration' }, FACTS);
+    expect(decision).toMatchObject({
+      ok: false,
+      required: expect.stringContaining('migration'),
       fix: expect.stringContaining('disk'),
     });
   });

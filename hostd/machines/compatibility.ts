@@ -5,6 +5,9 @@ export type Compatibility = { ok: true } | { ok: false; required: string; found:
 
 const COLD_BOOT = 'boot from the snapshot’s disk instead: its files are kept, its running programs are not';
 
+/** How this release writes and reads device states. */
+export const STATE_FORMAT = 'devices';
+
 type Facts = {
   platform: Platform;
   hostBootId: string;
@@ -24,6 +27,7 @@ export function decideCompatibility(manifest: StoredManifest, facts: Facts): Com
     // Within one release series QEMU keeps the format of its state.
     ['QEMU series', series(manifest.qemuVersion), series(platform.qemuVersion), `install that QEMU, or ${COLD_BOOT}`],
     ['machine type', manifest.machineType, platform.machineType, `install the QEMU that has it, or ${COLD_BOOT}`],
+    ['device state of the form', manifest.stateFormat ?? 'none', STATE_FORMAT, COLD_BOOT],
     ['memory file', `${memory.bytes} bytes`, `${facts.memoryBytes} bytes`, COLD_BOOT],
   ];
   for (const [what, required, found, fix] of pairs) {

@@ -11,7 +11,7 @@ import { collectConsole, readConsole } from './console.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
 import { connect, endMachine } from './exit.ts';
 import { replaceIdentity, setHostname } from './identity.ts';
-import { cloneFiles, type Origin, resolveOrigin, toVmSpec } from './prepare.ts';
+import { type Origin, prepareFiles, resolveOrigin, toVmSpec } from './prepare.ts';
 import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord } from './record.ts';
 
 const BOOT_DEADLINE_MS = 180_000;
@@ -23,31 +23,41 @@ const IMAGE_HOSTNAME = 'warren';
 type Stamp = (step: string) => void;
 
 /**
- * Makes the machine and waits until it answers over SSH. Repeating the call returns the machine that is there. When a step
+ * Makes the machine and waits until its guest answers, after a cold boot over SSH too. Repeating the call returns the machine that is there. When a step
  * fails nothing is left of it.
  */
 export async function createMachine(ctx: MachineContext, machineId: string, input: CreateMachine): Promise<MachineView> {
   const requestedAt = performance.now();
-  const timingsMs: Record<string, number> = {};
-  const stamp: Stamp = (step) => {
-    timingsMs[step] = Math.round(performance.now() - requestedAt);
-  };
   return ctx.locks.run(machineId, async () => {
     await requireLease(ctx.layout, machineId, input.lease);
     await faultPoint('create.lease_written');
     const existing = await readRecord(ctx.layout, machineId);
     if (existing) return toMachineView(await takeOver(ctx, existing, input));
-    try {
-      const { record, origin } = await admit(ctx, machineId, input);
-      await faultPoint('create.admitted');
-      return toMachineView(await bringUp(ctx, record, origin, timingsMs, stamp));
-    } catch (error) {
-      const explained = await explain(ctx, machineId, error);
-      await endMachine(ctx, machineId);
-      await discard(ctx.layout, ctx.layout.machine(machineId).dir);
-      throw asDiskError(explained, 'machine.create');
-    }
+    return makeMachine(ctx, machineId, input, requestedAt);
   });
+}
+
+/** Of a machine that is not there, under its lock. When a step fails nothing is left of it. */
+export async function makeMachine(
+  ctx: MachineContext,
+  machineId: string,
+  input: CreateMachine,
+  requestedAt: number,
+): Promise<MachineView> {
+  const timingsMs: Record<string, number> = {};
+  const stamp: Stamp = (step) => {
+    timingsMs[step] = Math.round(performance.now() - requestedAt);
+  };
+  try {
+    const { record, origin } = await admit(ctx, machineId, input);
+    await faultPoint('create.admitted');
+    return toMachineView(await bringUp(ctx, record, origin, timingsMs, stamp));
+  } catch (error) {
+    const explained = await explain(ctx, machineId, error);
+    await endMachine(ctx, machineId);
+    await discard(ctx.layout, ctx.layout.machine(machineId).dir);
+    throw asDiskError(explained, 'machine.create');
+  }
 }
 
 /** A guest that does not come up says why on its console, which is about to be removed. */
@@ -119,9 +129,9 @@ async function bringUp(
 ): Promise<MachineRecord> {
   const { machineId, request } = admitted;
   const snapshotId = origin.manifest?.snapshotId;
-  const clone = () => cloneFiles(ctx, request, origin, ctx.layout.machine(machineId).vm);
+  const prepare = () => prepareFiles(ctx, request, origin, ctx.layout.machine(machineId));
   // The lock keeps the snapshot from being removed while it is read.
-  await (snapshotId === undefined ? clone() : ctx.locks.run(snapshotId, clone));
+  await (snapshotId === undefined ? prepare() : ctx.locks.run(snapshotId, prepare));
   await faultPoint('create.files_made');
   const vm = await ctx.driver.start(toVmSpec(ctx, machineId, origin));
   stamp('qemu');
@@ -146,9 +156,14 @@ async function bringUp(
   requireSameBoot(origin, bootId);
   stamp('guest');
   await faultPoint('create.woken');
-  await ctx.guest.ready(guestMachine);
-  stamp('ssh');
-  await faultPoint('create.channel_open');
+  const channel = ctx.guest.ready(guestMachine).then(() => faultPoint('create.channel_open'));
+  if (origin.restores) {
+    // The guest has answered: whoever needs SSH waits for it, and nobody else.
+    void channel.catch((error) => ctx.log.warn({ event: 'guest.not_ready', machineId, err: error }, 'SSH did not come up'));
+  } else {
+    await channel;
+    stamp('ssh');
+  }
   connect(ctx, machineId, vm);
   ctx.log.info({ event: 'machine.running', machineId, source: request.source.kind, timingsMs }, 'a machine is up');
   return writeRecord(ctx.layout, { ...started, phase: 'running', bootId, timingsMs });

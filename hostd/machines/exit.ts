@@ -39,7 +39,7 @@ export async function markExited(
   }
   await faultPoint('exit.qemu_gone');
   await vacate(ctx, machineId);
-  await rm(files.vm.memory, { force: true });
+  await rm(files.mappedMemory, { force: true });
   await rm(ctx.layout.sockets(machineId).dir, { recursive: true, force: true });
   ctx.log.warn({ event: 'machine.exited', machineId, reason }, 'a machine ended by itself');
   return writeRecord(ctx.layout, { ...record, phase: 'exited', exitReason: record.exitReason ?? reason, snapshotId: null });
@@ -59,6 +59,6 @@ export async function endMachine(ctx: MachineContext, machineId: string): Promis
 
 /** Its files are hostd's own again before they become a snapshot or are kept: nothing at rest belongs to a machine's user. */
 async function vacate(ctx: MachineContext, machineId: string): Promise<void> {
-  const { memory, disk } = ctx.layout.machine(machineId).vm;
-  await ctx.driver.vacate({ machineId, socketDir: ctx.layout.sockets(machineId).dir, files: [memory, disk] });
+  const { disk } = ctx.layout.machine(machineId).vm;
+  await ctx.driver.vacate({ machineId, socketDir: ctx.layout.sockets(machineId).dir, files: [disk] });
 }

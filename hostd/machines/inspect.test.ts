@@ -69,8 +69,12 @@ describe('the inventory of a guest', () => {
     expect(parseInventory(hostile).processes).toEqual([{ pid: 1, startTimeTicks: '58', user: 'root', command: '?[2Jinit?' }]);
   });
 
-  it('is empty when the guest does not answer', async () => {
+  it('is unknown, not empty, when the guest does not answer or answers nothing', async () => {
     const mute = { exec: () => Promise.reject(new Error('no answer')) } as unknown as Parameters<typeof inspectGuest>[0];
-    expect(await inspectGuest(mute, 10)).toEqual({ processes: [], listening: [] });
+    expect(await inspectGuest(mute, 10)).toEqual({ processes: null, listening: null });
+    const empty = { exec: async () => ({ exitCode: 0, stdout: '', stderr: '' }) } as unknown as Parameters<
+      typeof inspectGuest
+    >[0];
+    expect(await inspectGuest(empty, 10)).toEqual({ processes: null, listening: null });
   });
 });

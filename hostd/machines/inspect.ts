@@ -15,19 +15,25 @@ const SCRIPT = [
 ].join('; ');
 
 export type Inventory = Pick<SnapshotManifest, 'processes' | 'listening'>;
+type Known = { [K in keyof Inventory]: NonNullable<Inventory[K]> };
 
-/** What runs and listens in the guest. Empty when the guest does not say within the deadline: a suspend does not wait for it. */
+/** Unknown, which is not the same as nothing. */
+const UNKNOWN: Inventory = { processes: null, listening: null };
+
+/** What runs and listens in the guest. Unknown when it does not say within the deadline: a suspend does not wait for it. */
 export async function inspectGuest(agent: VmAgent, deadlineMs: number): Promise<Inventory> {
   try {
     const { stdout } = await agent.exec(['sh', '-c', `{ ${SCRIPT}; } 2>/dev/null`], { timeoutMs: deadlineMs });
-    return parseInventory(stdout);
+    const inventory = parseInventory(stdout);
+    // Process 1 always runs: an answer without it is none.
+    return inventory.processes.length === 0 ? UNKNOWN : inventory;
   } catch {
-    return { processes: [], listening: [] };
+    return UNKNOWN;
   }
 }
 
 /** Reads the script's output. It is the guest's word: anything that does not fit is left out. */
-export function parseInventory(text: string): Inventory {
+export function parseInventory(text: string): Known {
   const [stats = '', commands = '', owners = '', files = ''] = text.split(/^#(?:commands|owners|files)$/m);
   const names = new Map(
     matches(files, /^([^:\n]+):[^:]*:(\d+):/gm).map(([, name, uid]) => [uid, printable(name ?? '', USER_CHARS_MAX)]),

@@ -154,6 +154,84 @@ describe('suspending a machine', () => {
   });
 });
 
+describe('a checkpoint', () => {
+  const checkpoint = (lease = 1) => machines.checkpoint(MACHINE, { lease, snapshotId: SNAPSHOT });
+  const staging = () => stat(world.layout.machine(MACHINE).checkpoint.dir);
+
+  beforeEach(async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+  });
+
+  it('is a whole snapshot of a machine that runs on untouched', async () => {
+    const before = await machines.get(MACHINE);
+    const { snapshot, stoppedMs } = await checkpoint();
+    expect(stoppedMs).toBeGreaterThan(0);
+    expect(Object.keys(snapshot.manifest.files)).toEqual(['memory', 'disk', 'deviceState']);
+    expect(await machines.snapshots()).toEqual([snapshot]);
+    expect(await machines.get(MACHINE)).toEqual(before);
+    expect(alive()[0]!.state).toBe('running');
+    expect(guest.calls).toEqual(['attach image', 'ready']);
+    await expect(staging()).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('is safe to repeat, needs the lease and a running machine', async () => {
+    const { snapshot } = await checkpoint();
+    expect(await checkpoint()).toEqual({ snapshot, stoppedMs: null });
+    await machines.create(MACHINE, aRequest(IMAGE, 3));
+    await expect(checkpoint(2)).rejects.toMatchObject({ code: 'stale_lease' });
+    world.host.crash((await machines.get(MACHINE)).process!);
+    await vi.waitFor(async () => expect((await machines.get(MACHINE)).state).toBe('exited'));
+    const late = machines.checkpoint(MACHINE, { lease: 3, snapshotId: SECOND });
+    await expect(late).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('that fails leaves nothing behind, and the machine running', async () => {
+    // In the way of the rename.
+    await mkdir(path.join(world.layout.snapshot(SNAPSHOT).dir, 'taken'), { recursive: true });
+    await expect(checkpoint()).rejects.toThrow();
+    await expect(staging()).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(alive()[0]!.state).toBe('running');
+  });
+
+  it('that a hostd left half done is discarded by the next, and the machine runs on', async () => {
+    machines.close();
+    await mkdir(world.layout.machine(MACHINE).checkpoint.dir);
+    alive()[0]!.state = 'paused';
+    const next = await world.open();
+    await expect(staging()).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(alive()[0]!.state).toBe('running');
+    expect(await next.machines.snapshots()).toEqual([]);
+  });
+
+  it('can be gone back to, by its own machine only', async () => {
+    const before = await machines.get(MACHINE);
+    await checkpoint();
+    const back = await machines.rewind(MACHINE, { lease: 2, snapshotId: SNAPSHOT });
+    expect(back).toMatchObject({ machineId: MACHINE, lease: 2, state: 'running', bootId: before.bootId });
+    expect(back.process).not.toEqual(before.process);
+    expect(alive()).toHaveLength(1);
+    await machines.create(OTHER, aRequest({ kind: 'fork', snapshotId: SNAPSHOT }));
+    const foreign = machines.rewind(OTHER, { lease: 1, snapshotId: SNAPSHOT });
+    await expect(foreign).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('that cannot be loaded here is not gone back to, and the machine runs on', async () => {
+    await checkpoint();
+    const manifest = await requireSnapshot(world.layout, SNAPSHOT);
+    await writeManifest(world.layout, world.layout.snapshot(SNAPSHOT), { ...manifest, stateFormat: 'migration' });
+    const refused = machines.rewind(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    await expect(refused).rejects.toMatchObject({ code: 'incompatible' });
+    expect(alive()[0]!.state).toBe('running');
+  });
+
+  it('is what a machine that has crashed goes back to', async () => {
+    await checkpoint();
+    world.host.crash((await machines.get(MACHINE)).process!);
+    await vi.waitFor(async () => expect((await machines.get(MACHINE)).state).toBe('exited'));
+    expect((await machines.rewind(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).state).toBe('running');
+  });
+});
+
 describe('snapshots', () => {
   beforeEach(async () => {
     await machines.create(MACHINE, aRequest(IMAGE));
@@ -164,7 +242,7 @@ describe('snapshots', () => {
     const [snapshot] = await machines.snapshots();
     const resumed = await machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }, 2));
     expect(resumed.bootId).toBe(snapshot?.manifest.bootId);
-    expect(Object.keys(resumed.timingsMs)).toEqual(['qemu', 'loaded', 'running', 'guest', 'ssh']);
+    expect(Object.keys(resumed.timingsMs)).toEqual(['qemu', 'loaded', 'running', 'guest']);
     expect(guest.machines.get(MACHINE)?.carried).toBe('SSH-2.0-Fake\r\n');
     const next = await machines.suspend(MACHINE, { lease: 2, snapshotId: SECOND });
     expect(next.snapshot.manifest.parentSnapshotId).toBe(SNAPSHOT);

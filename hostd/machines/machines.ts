@@ -3,11 +3,14 @@ import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import type { MachinesPort } from '../api/machines-port.ts';
 import type {
+  CheckpointMachine,
+  CheckpointResult,
   CreateMachine,
   EgressPolicy,
   HostView,
   IsolationLack,
   MachineView,
+  RewindMachine,
   SnapshotView,
   SuspendMachine,
   SuspendResult,
@@ -24,6 +27,7 @@ import { requireLease } from '../storage/leases.ts';
 import { listSnapshots, prepareManifests, removeSnapshot } from '../storage/snapshots.ts';
 import { discard } from '../storage/trash.ts';
 import { freeDataBytes } from './capacity.ts';
+import { checkpointMachine } from './checkpoint-machine.ts';
 import { capQemuLog, collectConsole, readConsole } from './console.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
 import { createMachine } from './create-machine.ts';
@@ -32,6 +36,7 @@ import type { GuestSide } from './guest-port.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord } from './record.ts';
 import { recoverMachines } from './recover.ts';
+import { rewindMachine } from './rewind-machine.ts';
 import { suspendMachine } from './suspend-machine.ts';
 
 const MIB = 1024 * 1024;
@@ -131,6 +136,14 @@ export class Machines implements MachinesPort {
 
   suspend(machineId: string, input: SuspendMachine): Promise<SuspendResult> {
     return suspendMachine(this.#ctx, machineId, input);
+  }
+
+  checkpoint(machineId: string, input: CheckpointMachine): Promise<CheckpointResult> {
+    return checkpointMachine(this.#ctx, machineId, input);
+  }
+
+  rewind(machineId: string, input: RewindMachine): Promise<MachineView> {
+    return rewindMachine(this.#ctx, machineId, input);
   }
 
   remove(machineId: string, lease: number): Promise<void> {

@@ -1,17 +1,18 @@
 import { execFile } from 'node:child_process';
-import { stat, truncate } from 'node:fs/promises';
+import { stat, truncate, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { CreateMachine } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
 import type { VmSpec } from '../hypervisor/driver.ts';
-import { cloneFile } from '../storage/files.ts';
+import { cloneFile, linkFile } from '../storage/files.ts';
 import { requireImage } from '../storage/images.ts';
-import type { SnapshotFiles } from '../storage/layout.ts';
+import type { MachineFiles } from '../storage/layout.ts';
 import { isDurable, requireSnapshot, type StoredManifest } from '../storage/snapshots.ts';
 import { decideCompatibility } from './compatibility.ts';
 import type { MachineContext } from './context.ts';
 
 const run = promisify(execFile);
+const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 /** Everything a new machine is made from, checked before anything is made. */
@@ -70,16 +71,17 @@ function bytesOf(file: string): Promise<number> {
   );
 }
 
-/** Makes the machine's own memory and disk files. Its `vm` directory exists. */
-export async function cloneFiles(ctx: MachineContext, input: CreateMachine, origin: Origin, to: SnapshotFiles): Promise<void> {
+/** Makes the machine's own disk, and the file its memory starts from. Its `vm` directory exists. */
+export async function prepareFiles(ctx: MachineContext, input: CreateMachine, origin: Origin, to: MachineFiles): Promise<void> {
   if (input.source.kind === 'image') {
-    await cloneFile(ctx.layout.image(origin.imageId).disk, to.disk);
-    await growDisk(to.disk, input.diskGiB * GIB);
-    return;
-  }
-  const from = ctx.layout.snapshot(input.source.snapshotId);
-  await cloneFile(from.disk, to.disk);
-  if (origin.restores) await cloneFile(from.memory, to.memory);
+    await cloneFile(ctx.layout.image(origin.imageId).disk, to.vm.disk);
+    await growDisk(to.vm.disk, input.diskGiB * GIB);
+  } else await cloneFile(ctx.layout.snapshot(input.source.snapshotId).disk, to.vm.disk);
+  if (origin.restores && origin.manifest)
+    return linkFile(ctx.layout.snapshot(origin.manifest.snapshotId).memory, to.mappedMemory);
+  // A cold boot starts from nothing but zeros.
+  await writeFile(to.mappedMemory, '', { mode: 0o600 });
+  await truncate(to.mappedMemory, origin.memoryMiB * MIB);
 }
 
 /** Grows the file and the ext4 in it; quick on the host, slow in an emulated guest. Never shrinks. */
@@ -104,7 +106,7 @@ export function toVmSpec(ctx: MachineContext, machineId: string, origin: Origin)
     machineId,
     memoryMiB: origin.memoryMiB,
     vcpus: origin.vcpus,
-    memoryPath: files.vm.memory,
+    memoryPath: files.mappedMemory,
     diskPath: files.vm.disk,
     logPath: files.qemuLog,
     socketDir: ctx.layout.sockets(machineId).dir,

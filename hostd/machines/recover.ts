@@ -11,7 +11,7 @@ import { finishSuspend, goOn } from './suspend-machine.ts';
 
 /**
  * Brings the data directory and the process table in line after hostd ended, however it did: takes up what runs, finishes or
- * undoes suspends, removes what was half made, writes down what died. Calls nothing that needs an answer from a guest.
+ * undoes suspends, undoes checkpoints, removes what was half made, writes down what died. Calls nothing that needs an answer from a guest.
  */
 export async function recoverMachines(ctx: MachineContext): Promise<void> {
   await faultPoint('recover.begun');
@@ -33,6 +33,7 @@ export async function recoverMachines(ctx: MachineContext): Promise<void> {
 async function recoverMachine(ctx: MachineContext, machineId: string): Promise<void> {
   const record = await readRecord(ctx.layout, machineId);
   if (record === null || record.phase === 'starting') return removeHalfMade(ctx, machineId);
+  await discard(ctx.layout, ctx.layout.machine(machineId).checkpoint.dir);
   if (record.phase === 'exited') return;
   if (record.phase === 'suspending' && (await canFinish(ctx, record))) return finishSuspend(ctx, record);
 
@@ -50,7 +51,7 @@ async function recoverMachine(ctx: MachineContext, machineId: string): Promise<v
       .ready(guestMachine)
       .catch((error) => ctx.log.warn({ event: 'guest.not_ready', machineId, err: error }, 'SSH into an adopted machine failed'));
   } else {
-    // Stopped in the middle of a suspend that never got to its manifest.
+    // Stopped in the middle of a suspend that never got to its manifest, or of a checkpoint.
     await goOn(ctx, record, vm);
   }
   ctx.log.info({ event: 'machine.adopted', machineId, pid: vm.process.pid }, 'a running machine was taken up');

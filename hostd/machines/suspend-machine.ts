@@ -1,13 +1,12 @@
-import { rm, stat, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import type { SuspendMachine, SuspendResult } from '../contract/machines.ts';
-import { HostdError, messageOf } from '../errors.ts';
+import { HostdError } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
 import type { ProcessRef, Vm } from '../hypervisor/driver.ts';
-import { asDiskError, readIfExists } from '../storage/files.ts';
+import { asDiskError, cloneFile, readIfExists } from '../storage/files.ts';
 import { requireLease } from '../storage/leases.ts';
 import {
   commitSnapshot,
-  makeDurable,
   readManifest,
   requireSnapshot,
   type StoredManifest,
@@ -15,10 +14,13 @@ import {
   writeManifest,
 } from '../storage/snapshots.ts';
 import { discard } from '../storage/trash.ts';
+import { waitForAll } from '../wait-for-all.ts';
+import { STATE_FORMAT } from './compatibility.ts';
 import { collectConsole } from './console.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
 import { endMachine, markExited } from './exit.ts';
 import { inspectGuest } from './inspect.ts';
+import { bringToDisk, manifestOf } from './manifest.ts';
 import { type MachineRecord, readRecord, writeRecord } from './record.ts';
 
 /**
@@ -48,7 +50,7 @@ export async function suspendMachine(ctx: MachineContext, machineId: string, inp
     const suspending = await writeRecord(ctx.layout, { ...record, phase: 'suspending', snapshotId: input.snapshotId });
     await faultPoint('suspend.recorded');
     if (record.exitReason === null) await saveOrGoOn(ctx, suspending);
-    else await writeManifest(ctx.layout, ctx.layout.machine(machineId).vm, await manifestOf(ctx, suspending, null));
+    else await keepDisk(ctx, suspending);
     await finishSuspend(ctx, suspending);
     const releasedMs = Math.round(performance.now() - requestedAt);
     await writeFile(ctx.layout.snapshot(input.snapshotId).releasedMs, String(releasedMs));
@@ -72,46 +74,35 @@ async function saveOrGoOn(ctx: MachineContext, record: MachineRecord): Promise<v
 async function saveToFiles(ctx: MachineContext, record: MachineRecord, vm: Vm): Promise<void> {
   const files = ctx.layout.machine(record.machineId);
   const guestMachine = await toGuestMachine(ctx, record, vm, record.request.source.kind);
-  const [carried, inventory] = await Promise.all([
+  const [carried, inventory] = await waitForAll([
     ctx.guest.beforeSuspend(guestMachine, FAREWELL_DEADLINE_MS),
     inspectGuest(vm.agent, FAREWELL_DEADLINE_MS),
     collectConsole(vm, files),
+    cloneFile(files.mappedMemory, files.vm.memory),
   ]);
   await faultPoint('suspend.guest_parked');
-  const saved = await vm.save(files.vm.deviceState);
+  const { deviceState, memory } = files.vm;
+  const saved = await vm.save({ deviceState, memory, memoryPath: files.mappedMemory });
   await faultPoint('suspend.state_saved');
-  await writeManifest(
-    ctx.layout,
-    files.vm,
-    await manifestOf(ctx, record, { ...inventory, carried, deviceStateSha256: saved.sha256 }),
-  );
+  const manifest = await manifestOf(ctx, record, {
+    snapshotId: record.snapshotId!,
+    files: files.vm,
+    memory: {
+      ...inventory,
+      carried,
+      stateFormat: STATE_FORMAT,
+      deviceStateSha256: saved.sha256,
+      changedMemoryBytes: saved.changedBytes,
+    },
+  });
+  await writeManifest(ctx.layout, files.vm, manifest);
 }
 
-type Memory = Pick<StoredManifest, 'processes' | 'listening' | 'carried' | 'deviceStateSha256'>;
-
-/** @param memory null for a machine whose memory is gone: the snapshot then lists no memory file and cannot be resumed */
-async function manifestOf(ctx: MachineContext, record: MachineRecord, memory: Memory | null): Promise<StoredManifest> {
+/** Of a machine that has ended only the disk is left. */
+async function keepDisk(ctx: MachineContext, record: MachineRecord): Promise<void> {
   const { vm: files } = ctx.layout.machine(record.machineId);
-  const names = memory ? (['memory', 'disk', 'deviceState'] as const) : (['disk'] as const);
-  const sizes = await Promise.all(names.map(async (name) => [name, { bytes: (await stat(files[name])).size }] as const));
-  return {
-    schemaVersion: 1,
-    snapshotId: record.snapshotId!,
-    machineId: record.machineId,
-    parentSnapshotId: record.parentSnapshotId,
-    imageId: record.imageId,
-    qemuVersion: record.qemuVersion,
-    machineType: record.machineType,
-    cpuModel: record.cpuModel,
-    accelerator: record.accelerator,
-    memoryMiB: record.memoryMiB,
-    vcpus: record.vcpus,
-    bootId: record.bootId,
-    ...(memory ?? { processes: [], listening: [], carried: null, deviceStateSha256: '' }),
-    files: Object.fromEntries(sizes),
-    createdAt: new Date().toISOString(),
-    hostBootId: ctx.hostBootId,
-  };
+  const manifest = await manifestOf(ctx, record, { snapshotId: record.snapshotId!, files, memory: null });
+  await writeManifest(ctx.layout, files, manifest);
 }
 
 /** What is left once the manifest is written. Safe to repeat, also by a hostd that finds the machine half way. */
@@ -127,21 +118,13 @@ export async function finishSuspend(ctx: MachineContext, record: MachineRecord):
   await discard(ctx.layout, machine.dir);
   await faultPoint('suspend.machine_discarded');
   ctx.log.info({ event: 'machine.suspended', machineId, snapshotId }, 'a machine is a snapshot now');
-  // Not waited for: the page cache survives everything but a crash of the host, and that is noticed at the resume.
-  void makeDurable(snapshot)
-    .then(() => faultPoint('suspend.durable'))
-    .catch((error) =>
-      ctx.log.warn(
-        { event: 'snapshot.not_durable', snapshotId, reason: messageOf(error) },
-        'a snapshot was not brought to the disk',
-      ),
-    );
+  bringToDisk(ctx, snapshotId!);
 }
 
 /** Back to running after a failed suspend. */
 export async function goOn(ctx: MachineContext, record: MachineRecord, vm: Vm): Promise<void> {
   const { vm: files } = ctx.layout.machine(record.machineId);
-  for (const file of [files.manifest, files.deviceState]) await rm(file, { recursive: true, force: true });
+  for (const file of [files.manifest, files.deviceState, files.memory]) await rm(file, { recursive: true, force: true });
   await vm.run();
   const running = await writeRecord(ctx.layout, { ...record, phase: 'running', snapshotId: null });
   ctx.guest.gone(record.machineId);

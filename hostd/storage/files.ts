@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { HostdError } from '../errors.ts';
@@ -61,6 +61,16 @@ export async function syncPath(target: string): Promise<void> {
   }
 }
 
+/** fdatasync of a file, whoever wrote to it. */
+export async function syncData(file: string): Promise<void> {
+  const handle = await open(file, 'r');
+  try {
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /**
  * Copies a file by sharing its blocks where the file system can, in constant time; else copies its data and keeps its holes.
  * The source must not change meanwhile.
@@ -82,6 +92,16 @@ export async function cloneFile(from: string, to: string): Promise<void> {
     if ((await freeBytes(path.dirname(to))) < 64 * 1024 * 1024)
       throw asDiskError(Object.assign(new Error('cp'), { code: 'ENOSPC' }), 'storage.clone');
     throw error;
+  }
+}
+
+/** A second name for a file that never changes, so that it outlives the first; a clone where a file can have but one. */
+export async function linkFile(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!['EPERM', 'EMLINK', 'EXDEV'].some((code) => isErrno(error, code))) throw error;
+    await cloneFile(from, to);
   }
 }
 

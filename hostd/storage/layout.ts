@@ -4,7 +4,8 @@ import path from 'node:path';
 
 /*
  * Every path hostd uses. The data directory holds three lifetimes: images (immutable), machines (one directory each, gone
- * with the machine) and snapshots (immutable). A machine's `vm` directory becomes the snapshot by one rename.
+ * with the machine) and snapshots (immutable: machines map their memory). A machine's `vm` directory becomes the snapshot
+ * by one rename.
  * Sockets live apart, because a unix socket's path may not exceed 107 bytes and data directories are often deep.
  */
 export type Layout = ReturnType<typeof layoutOf>;
@@ -64,9 +65,13 @@ function machineFiles(dir: string) {
     record: path.join(dir, 'machine.json'),
     console: path.join(dir, 'console.log'),
     qemuLog: path.join(dir, 'qemu.log'),
+    /** What its memory is mapped from: a further name of its snapshot's memory, which may be removed meanwhile. */
+    mappedMemory: path.join(dir, 'mapped-memory'),
     /** Small files of the guest side. */
     guest: path.join(dir, 'guest'),
     vm: snapshotFiles(path.join(dir, 'vm')),
+    /** A checkpoint in the making; becomes the snapshot by one rename. */
+    checkpoint: snapshotFiles(path.join(dir, 'checkpoint')),
   };
 }
 
@@ -92,10 +97,9 @@ export function socketFiles(dir: string) {
     qmp: path.join(dir, 'qmp.sock'),
     agent: path.join(dir, 'qga.sock'),
     ssh: path.join(dir, 'ssh.sock'),
-    /** The only directory that QEMU sees, read-only: it connects to the sockets that hostd makes here. */
-    outDir: path.join(dir, 'out'),
-    save: path.join(dir, 'out', 'save.sock'),
     /** Device state on its way into QEMU, which holds it open from its start. */
     inbox: path.join(dir, 'inbox'),
+    /** Device state on its way out of QEMU, which opens it by this path. */
+    outbox: path.join(dir, 'outbox'),
   };
 }

@@ -37,6 +37,18 @@ describe('host client', () => {
     expect(await client.machines()).toEqual([]);
   });
 
+  it('takes a machine back to a checkpoint', async () => {
+    await boot();
+    const { guest } = fake.machine(MACHINE);
+    guest.append('/notes', 'before');
+    const { snapshot, stoppedMs } = await client.checkpoint(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    expect(stoppedMs).toBeGreaterThan(0);
+    expect((await client.checkpoint(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).snapshot).toEqual(snapshot);
+    guest.append('/notes', ' and after');
+    expect(await client.rewind(MACHINE, { lease: 2, snapshotId: SNAPSHOT })).toMatchObject({ machineId: MACHINE, lease: 2 });
+    expect(fake.machine(MACHINE).guest.files.get('/notes')?.toString()).toBe('before');
+  });
+
   it('gives the code of a refusal', async () => {
     await expect(client.machine(MACHINE)).rejects.toMatchObject({ name: 'HostError', code: 'not_found', retryable: false });
     fake.faults.set('create', new FakeRefusal('no_capacity', 'full'));

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { hostdErrorSchema } from '../../hostd/contract/errors.ts';
 import type {
   Activity,
+  CheckpointMachine,
+  CheckpointResult,
   createMachineSchema,
   EgressLogEntry,
   EgressPolicy,
@@ -10,6 +12,7 @@ import type {
   FileEntry,
   HostView,
   MachineView,
+  RewindMachine,
   SnapshotView,
   SuspendMachine,
   SuspendResult,
@@ -17,6 +20,7 @@ import type {
 } from '../../hostd/contract/machines.ts';
 import {
   activitySchema,
+  checkpointResultSchema,
   egressLogEntrySchema,
   execResultSchema,
   fileEntrySchema,
@@ -39,6 +43,8 @@ export interface HostClient {
   create(machineId: string, input: z.input<typeof createMachineSchema>): Promise<MachineView>;
   remove(machineId: string, lease: number): Promise<void>;
   suspend(machineId: string, input: SuspendMachine): Promise<SuspendResult>;
+  checkpoint(machineId: string, input: CheckpointMachine): Promise<CheckpointResult>;
+  rewind(machineId: string, input: RewindMachine): Promise<MachineView>;
   setEgress(machineId: string, egress: EgressPolicy): Promise<void>;
   egressLog(machineId: string, after?: number): Promise<EgressLogEntry[]>;
   exec(machineId: string, input: Exec): Promise<ExecResult>;
@@ -130,6 +136,20 @@ export function createHostClient({ url, token, onCall }: HostClientOptions): Hos
       ask(suspendResultSchema, {
         method: 'POST',
         path: machinePath(machineId, '/suspend'),
+        body: input,
+        deadlineMs: DEADLINE_MS.lifecycle,
+      }),
+    checkpoint: (machineId, input) =>
+      ask(checkpointResultSchema, {
+        method: 'POST',
+        path: machinePath(machineId, '/checkpoint'),
+        body: input,
+        deadlineMs: DEADLINE_MS.lifecycle,
+      }),
+    rewind: (machineId, input) =>
+      ask(machineViewSchema, {
+        method: 'POST',
+        path: machinePath(machineId, '/rewind'),
         body: input,
         deadlineMs: DEADLINE_MS.lifecycle,
       }),

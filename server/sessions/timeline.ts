@@ -40,7 +40,8 @@ export const timelineEventSchema = z.discriminatedUnion('kind', [
     kind: z.literal('suspended'),
     releasedMs: z.number(),
     processGone: z.boolean(),
-    processes: z.number().int(),
+    /** Null when the machine did not say what ran in it. */
+    processes: z.number().int().nullable(),
     storedBytes: z.number(),
   }),
   z.object({

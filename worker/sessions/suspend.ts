@@ -42,7 +42,7 @@ export async function suspend(driver: Driver, session: Session): Promise<void> {
         kind: 'suspended',
         releasedMs,
         processGone,
-        processes: snapshot.manifest.processes.length,
+        processes: snapshot.manifest.processes?.length ?? null,
         storedBytes: snapshot.storedBytes,
       });
       if (await wantsToWake(driver, tx)) await wakeAtOnce(driver, tx, 'something arrived while it fell asleep');

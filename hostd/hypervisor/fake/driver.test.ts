@@ -1,4 +1,4 @@
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { VmSpec } from '../driver.ts';
@@ -12,7 +12,7 @@ describeDriver('fake', async () => {
   const specIn = async (dir: string, begin: 'boot' | 'restore'): Promise<VmSpec> => {
     const spec: VmSpec = {
       machineId: 'mch_contract00',
-      memoryMiB: 256,
+      memoryMiB: 1,
       vcpus: 1,
       memoryPath: path.join(dir, 'memory'),
       diskPath: path.join(dir, 'disk.raw'),
@@ -23,7 +23,8 @@ describeDriver('fake', async () => {
       begin: begin === 'boot' ? { kind: 'boot', kernelPath: '/dev/null', initrdPath: '/dev/null' } : { kind: 'restore' },
     };
     if (begin === 'boot') {
-      await (await open(spec.memoryPath, 'a')).close();
+      await writeFile(spec.memoryPath, '');
+      await truncate(spec.memoryPath, spec.memoryMiB * 1024 * 1024);
       await writeFile(spec.diskPath, '');
     }
     return spec;

@@ -1,8 +1,21 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { access, open, readFile, rm } from 'node:fs/promises';
+import { access, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { HostdError } from '../../errors.ts';
 import { asDiskError } from '../../storage/files.ts';
-import type { Driver, Exit, Platform, ProcessRef, RunState, Vm, VmAgent, VmPlace, VmRef, VmSpec } from '../driver.ts';
+import type {
+  Driver,
+  Exit,
+  Platform,
+  ProcessRef,
+  RunState,
+  Saved,
+  SaveTo,
+  Vm,
+  VmAgent,
+  VmPlace,
+  VmRef,
+  VmSpec,
+} from '../driver.ts';
 
 /*
  * A hypervisor without machines, for tests of everything above the driver. It keeps the driver's promises (the same contract
@@ -74,10 +87,9 @@ export class FakeDriver implements Driver {
   }
 
   async start(spec: VmSpec): Promise<Vm> {
-    await access(spec.diskPath).catch((cause) => {
-      throw new HostdError('internal', { message: 'the disk cannot be opened', phase: 'fake.start', cause });
+    await Promise.all([spec.diskPath, spec.memoryPath].map((file) => access(file))).catch((cause) => {
+      throw new HostdError('internal', { message: 'disk or memory cannot be opened', phase: 'fake.start', cause });
     });
-    await (await open(spec.memoryPath, 'a', 0o600)).close();
     return new FakeVm(this.#host.spawn(spec));
   }
 
@@ -136,17 +148,38 @@ class FakeVm implements Vm {
     this.#of.cpuMs += 10;
   }
 
-  async save(path: string): Promise<{ sha256: string; bytes: number }> {
+  async save(to: SaveTo): Promise<Saved> {
+    const saved = await this.#write(to);
+    this.#of.state = 'paused';
+    return saved;
+  }
+
+  async checkpoint(to: SaveTo, whileStopped: () => Promise<void>): Promise<Saved & { stoppedMs: number }> {
+    this.#of.state = 'paused';
+    try {
+      const saved = await this.#write(to);
+      await whileStopped();
+      return { ...saved, stoppedMs: 1 };
+    } catch (error) {
+      for (const file of [to.deviceState, to.memory]) await rm(file, { force: true });
+      throw error;
+    } finally {
+      this.#of.state = 'running';
+    }
+  }
+
+  /** What a guest of this driver changes is its files; they stand at the start of its memory. */
+  async #write(to: SaveTo): Promise<Saved> {
     const text = JSON.stringify(this.#of.guest);
     try {
-      const handle = await open(path, 'w', 0o600);
+      const handle = await open(to.deviceState, 'w', 0o600);
       await handle.writeFile(text).finally(() => handle.close());
+      await writeFile(to.memory, text, { flag: 'r+' });
     } catch (error) {
-      await rm(path, { force: true }).catch(() => undefined);
+      for (const file of [to.deviceState, to.memory]) await rm(file, { force: true }).catch(() => undefined);
       throw asDiskError(error, 'fake.save');
     }
-    this.#of.state = 'paused';
-    return { sha256: digest(text), bytes: text.length };
+    return { sha256: digest(text), bytes: text.length, changedBytes: text.length, zeroedBytes: 0 };
   }
 
   async kill(): Promise<void> {

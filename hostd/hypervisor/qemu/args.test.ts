@@ -59,9 +59,9 @@ describe('QEMU’s command line', () => {
     expect(valuesOf(argsOf({ ...SPEC, socketDir: '/run/w,1/mch_0000000001' }), '-name')).toEqual(['/run/w,,1/mch_0000000001']);
   });
 
-  it('keeps a comma in a path from becoming an option', () => {
+  it('maps memory privately, and keeps a comma in a path from becoming an option', () => {
     expect(valuesOf(argsOf(SPEC), '-object')).toEqual([
-      'memory-backend-file,id=ram,size=1024M,mem-path=/data/m,,1/memory,share=on',
+      'memory-backend-file,id=ram,size=1024M,mem-path=/data/m,,1/memory,share=off',
     ]);
   });
 

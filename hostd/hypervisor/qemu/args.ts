@@ -22,10 +22,13 @@ export function qemuArgs(spec: VmSpec, accelerator: Accelerator, generationId: s
   return [
     ...['-name', nameOf(spec.socketDir), '-nodefaults', '-no-user-config', '-display', 'none'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    ...['-machine', `${spec.machineType},usb=off,sata=off,smbus=off,vmport=off,memory-backend=ram`],
+    ...['-machine', `${spec.machineType},usb=off,sata=off,smbus=off,vmport=off,suppress-vmdesc=on,memory-backend=ram`],
+    // With `suppress-vmdesc` the form in which a device state without memory is written, and so must be read.
+    ...['-global', 'migration.send-configuration=off'],
     ...['-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm', '-cpu', cpuArgument(spec.cpuModel)],
     ...['-smp', String(spec.vcpus), '-m', `${spec.memoryMiB}M`],
-    ...['-object', `memory-backend-file,id=ram,size=${spec.memoryMiB}M,mem-path=${optionValue(spec.memoryPath)},share=on`],
+    // Private: the kernel copies a page when the guest first writes to it, and by that knows which pages are not the file's.
+    ...['-object', `memory-backend-file,id=ram,size=${spec.memoryMiB}M,mem-path=${optionValue(spec.memoryPath)},share=off`],
     ...chardev('qmp'),
     ...['-mon', 'chardev=qmp,mode=control'],
     // A ring in QEMU's memory: the guest can fill no disk with it, also while hostd is down.

@@ -1,58 +1,56 @@
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
+import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fillInbox, receiveState } from './device-state.ts';
+import { fillInbox, takeFromOutbox } from './device-state.ts';
 
 let dir: string;
+let inbox: string;
+let outbox: string;
+let state: string;
 beforeEach(async () => {
   dir = await mkdtemp(path.join(os.tmpdir(), 'warren-state-'));
+  [inbox, outbox, state] = ['inbox', 'outbox', 'state'].map((name) => path.join(dir, name)) as [string, string, string];
+  for (const box of [inbox, outbox]) await writeFile(box, '');
 });
 afterEach(() => rm(dir, { recursive: true }));
 
-const inbox = () => path.join(dir, 'inbox');
-const socket = () => path.join(dir, 'save.sock');
-/** Sends as QEMU does: connect, write, close. */
-const send = (bytes: Buffer) => () =>
-  new Promise<void>((resolve, reject) => {
-    const connection = createConnection(socket());
-    connection.on('error', reject);
-    connection.on('close', () => resolve());
-    connection.end(bytes);
-  });
-
 describe('a device state', () => {
-  it('is written as it came, with its hash, and leaves no socket', async () => {
-    const bytes = Buffer.alloc(300_000, 'state');
-    const saved = await receiveState(socket(), path.join(dir, 'state'), send(bytes));
-    expect(saved.bytes).toBe(300_000);
-    expect(await readFile(path.join(dir, 'state'))).toEqual(bytes);
-    expect(await readdir(dir)).toEqual(['state']);
-    await writeFile(inbox(), '');
-    await fillInbox(inbox(), path.join(dir, 'state'), saved.sha256);
-    expect(await readFile(inbox())).toEqual(bytes);
+  it('is kept as it was written, with its hash, comes in as it was kept, and leaves an empty box for the next', async () => {
+    for (const content of ['state', 'a later one']) {
+      const bytes = Buffer.alloc(300_000, content);
+      await writeFile(outbox, bytes);
+      const saved = await takeFromOutbox(outbox, state);
+      expect(saved.bytes).toBe(300_000);
+      expect(await readFile(state)).toEqual(bytes);
+      await fillInbox(inbox, state, saved.sha256);
+      expect(await readFile(inbox)).toEqual(bytes);
+      expect(await readFile(outbox)).toEqual(Buffer.alloc(0));
+    }
   });
 
   it('is refused when one bit was flipped', async () => {
-    const saved = await receiveState(socket(), path.join(dir, 'state'), send(Buffer.alloc(1000)));
-    const bytes = await readFile(path.join(dir, 'state'));
+    await writeFile(outbox, Buffer.alloc(1000));
+    const saved = await takeFromOutbox(outbox, state);
+    const bytes = await readFile(state);
     bytes[500]! ^= 4;
-    await writeFile(path.join(dir, 'state'), bytes);
-    await writeFile(inbox(), '');
-    await expect(fillInbox(inbox(), path.join(dir, 'state'), saved.sha256)).rejects.toMatchObject({ code: 'incompatible' });
+    await writeFile(state, bytes);
+    await expect(fillInbox(inbox, state, saved.sha256)).rejects.toMatchObject({ code: 'incompatible' });
   });
 
   it('does not exist when the disk is full', async () => {
-    await symlink('/dev/full', path.join(dir, 'state'));
-    const full = receiveState(socket(), path.join(dir, 'state'), () => send(Buffer.alloc(10_000_000))().catch(() => undefined));
-    await expect(full).rejects.toMatchObject({ code: 'disk_full' });
-    expect(await readdir(dir)).toEqual([]);
+    await writeFile(outbox, Buffer.alloc(10_000));
+    await symlink('/dev/full', state);
+    await expect(takeFromOutbox(outbox, state)).rejects.toMatchObject({ code: 'disk_full' });
+    expect((await readdir(dir)).sort()).toEqual(['inbox', 'outbox']);
   });
 
-  it('does not exist when the sender fails', async () => {
-    const failing = receiveState(socket(), path.join(dir, 'state'), () => Promise.reject(new Error('migration failed')));
-    await expect(failing).rejects.toThrow('migration failed');
-    expect(await readdir(dir)).toEqual([]);
+  it.each([0, 300 * 1024 * 1024])('of %d bytes is none', async (bytes) => {
+    await truncate(outbox, bytes);
+    await expect(takeFromOutbox(outbox, state)).rejects.toMatchObject({
+      code: 'internal',
+      message: expect.stringContaining('bytes long'),
+    });
+    expect((await readdir(dir)).sort()).toEqual(['inbox', 'outbox']);
   });
 });

@@ -1,75 +1,45 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, open, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { constants, createReadStream, createWriteStream } from 'node:fs';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { HostdError } from '../../errors.ts';
 import { asDiskError } from '../../storage/files.ts';
 
 /*
- * The device state leaves QEMU over a unix socket and comes to it in a file that it has open, never through a program that
- * QEMU would have to start: its sandbox kills it for that.
+ * The device state leaves and enters QEMU in files of its own, never through a program that QEMU would have to start: its sandbox
+ * kills it for that.
  */
 
-/** A state beyond this holds guest memory: the memory file was not left out, and the disk would fill. */
+/** A real state is under 1 MiB. A QEMU that a guest has taken over must not fill the disk. */
 const STATE_BYTES_MAX = 256 * 1024 * 1024;
 
-export type Saved = { sha256: string; bytes: number };
+export type SavedState = { sha256: string; bytes: number };
 
 /**
- * Listens on `socketPath` for one connection and writes what comes to `file`, synced.
+ * Takes the state that QEMU has written to its outbox into a file of our own, and empties the outbox. Whoever needs the file to
+ * outlive a crash of the host syncs it: the machine may stand still meanwhile.
  *
- * @param send makes QEMU connect; rejects when it cannot
- * @throws `disk_full` when the file could not be written, whatever `send` says about it
+ * @throws `disk_full` or `internal`; nothing is left at `to` then
  */
-export async function receiveState(socketPath: string, file: string, send: () => Promise<void>): Promise<Saved> {
-  await rm(socketPath, { force: true });
-  const server = createServer({ pauseOnConnect: true });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(socketPath, resolve);
-  });
-  // QEMU has a user of its own. The directories above are hostd's: nobody else gets here.
-  await chmod(socketPath, 0o666);
-  let diskError: unknown = null;
-  const received = new Promise<Saved>((resolve, reject) => {
-    server.once('connection', (socket) => {
-      writeSynced(socket, file).then(resolve, (error) => {
-        diskError = error;
-        socket.destroy();
-        reject(error);
-      });
-    });
-  });
-  received.catch(() => undefined);
+export async function takeFromOutbox(outbox: string, to: string): Promise<SavedState> {
+  const source = await open(outbox, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
-    await send();
-    return await received;
-  } catch (error) {
-    await rm(file, { force: true });
-    throw asDiskError(diskError ?? error, 'qemu.save');
-  } finally {
-    server.close();
-    await rm(socketPath, { force: true });
-  }
-}
-
-async function writeSynced(source: AsyncIterable<Buffer> & { resume(): unknown }, file: string): Promise<Saved> {
-  const handle = await open(file, 'w', 0o600);
-  try {
-    const hash = createHash('sha256');
-    let bytes = 0;
-    for await (const chunk of source) {
-      bytes += chunk.length;
-      if (bytes > STATE_BYTES_MAX)
-        throw new HostdError('internal', { message: 'the device state has no end', phase: 'qemu.save' });
-      hash.update(chunk);
-      await handle.writeFile(chunk);
+    const { size } = await source.stat();
+    const bytes = Buffer.alloc(Math.min(size, STATE_BYTES_MAX + 1));
+    const { bytesRead } = await source.read(bytes, 0, bytes.length, 0);
+    if (bytesRead === 0 || bytesRead > STATE_BYTES_MAX) {
+      const message = `the device state that QEMU wrote is ${size} bytes long`;
+      throw new HostdError('internal', { message, phase: 'qemu.save' });
     }
-    await handle.sync();
-    return { sha256: hash.digest('hex'), bytes };
+    const state = bytes.subarray(0, bytesRead);
+    await writeFile(to, state, { mode: 0o600 });
+    await source.truncate(0);
+    return { sha256: createHash('sha256').update(state).digest('hex'), bytes: bytesRead };
+  } catch (error) {
+    await rm(to, { force: true });
+    throw asDiskError(error, 'qemu.save');
   } finally {
-    await handle.close();
+    await source.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { HostdError, messageOf } from '../../errors.ts';
 import { confine } from '../../jail/argv.ts';
 import type { Jails } from '../../jail/jails.ts';
@@ -8,6 +8,7 @@ import { type SocketFiles, socketFiles } from '../../storage/layout.ts';
 import type { Driver, Platform, ProcessRef, Vm, VmPlace, VmRef, VmSpec } from '../driver.ts';
 import { nameOf, qemuArgs } from './args.ts';
 import { listenForHeir } from './listen.ts';
+import { Copier } from './memory/copier.ts';
 import { QEMU } from './platform.ts';
 import { cpuMsOf, endProcess, findByArgument, isAlive, spawnDetached, startError } from './process.ts';
 import { QmpClient } from './qmp.ts';
@@ -22,28 +23,30 @@ const OBITUARY_MS = 1_000;
 export class QemuDriver implements Driver {
   readonly platform: Platform;
   readonly #jails: Jails;
+  readonly #copier = new Copier();
 
   constructor(platform: Platform, jails: Jails) {
     this.platform = platform;
     this.#jails = jails;
+    this.#copier.start();
   }
 
   async start(spec: VmSpec): Promise<Vm> {
     const sockets = socketFiles(spec.socketDir);
     await rm(spec.socketDir, { recursive: true, force: true });
     await makePrivateDir(spec.socketDir);
-    await mkdir(sockets.outDir, { mode: 0o755 });
+    for (const box of [sockets.inbox, sockets.outbox]) await (await open(box, 'wx', 0o600)).close();
     try {
       const { process, earlyExit } = await this.#spawn(spec, sockets);
       try {
         const qmp = await connectOrExplain(sockets.qmp, earlyExit);
-        return await connectVm({ process, sockets, qmp, logPath: spec.logPath });
+        return await connectVm({ process, sockets, qmp, logPath: spec.logPath, copier: this.#copier });
       } catch (error) {
         await endProcess(process, 0);
         throw await startError(messageOf(error), spec.logPath);
       }
     } catch (error) {
-      await this.vacate({ ...spec, files: [spec.memoryPath, spec.diskPath] });
+      await this.vacate({ ...spec, files: [spec.diskPath] });
       throw error;
     }
   }
@@ -55,7 +58,7 @@ export class QemuDriver implements Driver {
     const argv = confine(program, qemuArgs(spec, accelerator, randomUUID()), confinement);
     // In the order of INHERITED.
     const listening = await Promise.all([sockets.qmp, sockets.agent, sockets.ssh].map(listenForHeir));
-    const inbox = await open(sockets.inbox, 'w+', 0o600);
+    const inbox = await open(sockets.inbox, 'r');
     try {
       const inherited = [...listening.map(({ fd }) => fd), inbox.fd];
       return await spawnDetached({ argv, reportsPid: confinement.jail !== null, inherited, logPath: spec.logPath });
@@ -70,7 +73,7 @@ export class QemuDriver implements Driver {
     const sockets = socketFiles(ref.socketDir);
     try {
       const qmp = await QmpClient.connect(sockets.qmp, ADOPT_DEADLINE_MS);
-      return await connectVm({ process: ref.process, sockets, qmp, logPath: ref.logPath });
+      return await connectVm({ process: ref.process, sockets, qmp, logPath: ref.logPath, copier: this.#copier });
     } catch (cause) {
       if (!(await isAlive(ref.process))) return null;
       throw new HostdError('internal', {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe } from 'vitest';
 import { openTestHost, whyNoVms } from '../../machines/testing/vm-host.ts';
@@ -32,7 +32,11 @@ describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${rea
         cpuModel: platform.cpuModel,
         begin: begin === 'boot' ? { kind: 'boot', kernelPath: image.kernel, initrdPath: image.initrd } : { kind: 'restore' },
       };
-      if (begin === 'boot') await cloneFile(image.disk, spec.diskPath);
+      if (begin === 'boot') {
+        await cloneFile(image.disk, spec.diskPath);
+        await writeFile(spec.memoryPath, '');
+        await truncate(spec.memoryPath, spec.memoryMiB * 1024 * 1024);
+      }
       return spec;
     };
     return { driver, restarted: () => new QemuDriver(platform, jails), specIn, workDir, remove };

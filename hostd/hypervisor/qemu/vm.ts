@@ -1,10 +1,16 @@
+import { rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { HostdError } from '../../errors.ts';
+import { asDiskError, syncPath } from '../../storage/files.ts';
 import type { SocketFiles } from '../../storage/layout.ts';
-import type { Exit, ProcessRef, RunState, Vm } from '../driver.ts';
+import { waitForAll } from '../../wait-for-all.ts';
+import type { Exit, ProcessRef, RunState, Saved, SaveTo, Vm } from '../driver.ts';
 import { INBOX_URI } from './args.ts';
-import { fillInbox, receiveState, type Saved } from './device-state.ts';
+import { fillInbox, type SavedState, takeFromOutbox } from './device-state.ts';
 import { QemuGuestAgent } from './guest-agent.ts';
+import type { Copied } from './memory/changed-memory.ts';
+import type { Copier } from './memory/copier.ts';
+import { PAGE_BYTES } from './memory/pagemap.ts';
 import { endProcess, isAlive, tailOf, waitGone } from './process.ts';
 import type { QmpClient } from './qmp.ts';
 
@@ -15,7 +21,7 @@ const CONSOLE_READ_BYTES = 256 * 1024;
 const statusSchema = z.object({ status: z.string() });
 const migrationSchema = z.object({ status: z.string().optional(), 'error-desc': z.string().optional() });
 
-type Parts = { process: ProcessRef; sockets: SocketFiles; qmp: QmpClient; logPath: string };
+type Parts = { process: ProcessRef; sockets: SocketFiles; qmp: QmpClient; logPath: string; copier: Copier };
 
 /** Takes the guest agent's port too, so that the agent never sees it disconnected. */
 export async function connectVm(parts: Parts): Promise<Vm> {
@@ -68,7 +74,6 @@ class QemuVm implements Vm {
       throw new HostdError('conflict', { message: 'this machine already holds a state', phase: 'qemu.load' });
     }
     await fillInbox(this.#parts.sockets.inbox, path, sha256);
-    await this.#leaveMemoryOut();
     try {
       await this.#qmp.execute('migrate-incoming', { uri: INBOX_URI });
       await this.#awaitMigration();
@@ -85,23 +90,55 @@ class QemuVm implements Vm {
     await this.#qmp.execute('cont');
   }
 
-  async save(path: string): Promise<Saved> {
+  async save(to: SaveTo): Promise<Saved> {
     await this.#qmp.execute('stop');
     try {
-      await this.#leaveMemoryOut();
-      return await receiveState(this.#parts.sockets.save, path, async () => {
-        await this.#qmp.execute('migrate', { uri: `unix:${this.#parts.sockets.save}` });
-        await this.#awaitMigration();
-      });
+      const [devices, copied] = await waitForAll([
+        this.#saveDevices(to.deviceState),
+        this.#parts.copier.copy({ pid: this.process.pid, base: to.memoryPath, to: to.memory }),
+      ]);
+      return await this.#saved(to, devices, copied);
     } catch (error) {
-      await this.#qmp.execute('migrate_cancel').catch(() => undefined);
-      await this.#qmp.execute('cont');
-      throw error;
+      await this.#undoSave(to);
+      throw asDiskError(error, 'qemu.save');
     }
   }
 
-  async #leaveMemoryOut(): Promise<void> {
-    await this.#qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'x-ignore-shared', state: true }] });
+  async checkpoint(to: SaveTo, whileStopped: () => Promise<void>): Promise<Saved & { stoppedMs: number }> {
+    const memory = await this.#parts.copier.open({ pid: this.process.pid, base: to.memoryPath, to: to.memory });
+    try {
+      const stoppedAt = performance.now();
+      await this.#qmp.execute('stop');
+      const [devices] = await waitForAll([this.#saveDevices(to.deviceState), memory.grab(), whileStopped()]);
+      await this.#qmp.execute('cont');
+      const stoppedMs = performance.now() - stoppedAt;
+      return { ...(await this.#saved(to, devices, await memory.store())), stoppedMs };
+    } catch (error) {
+      await this.#undoSave(to);
+      throw asDiskError(error, 'qemu.checkpoint');
+    } finally {
+      await memory.close();
+    }
+  }
+
+  async #undoSave(to: SaveTo): Promise<void> {
+    for (const file of [to.deviceState, to.memory]) await rm(file, { force: true });
+    await this.#qmp.execute('cont');
+  }
+
+  async #saved(to: SaveTo, devices: SavedState, copied: Copied): Promise<Saved> {
+    await syncPath(to.deviceState);
+    // What was read from /proc was some other process's had this one ended meanwhile.
+    if (!(await isAlive(this.process))) throw new HostdError('internal', { message: 'QEMU ended', phase: 'qemu.save' });
+    const { changed, zero, zeroed } = copied;
+    return { ...devices, changedBytes: (changed - zero) * PAGE_BYTES, zeroedBytes: zeroed * PAGE_BYTES };
+  }
+
+  /** `live: false` leaves the disk with this process: it may go on. Only for CPUs that stand still. */
+  async #saveDevices(file: string): Promise<SavedState> {
+    const { outbox } = this.#parts.sockets;
+    await this.#qmp.execute('xen-save-devices-state', { filename: outbox, live: false });
+    return takeFromOutbox(outbox, file);
   }
 
   async #awaitMigration(): Promise<void> {

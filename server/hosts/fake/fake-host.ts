@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { HostdErrorCode } from '../../../hostd/contract/errors.ts';
 import {
   type Accelerator,
+  type CheckpointMachine,
+  type CheckpointResult,
   type CreateMachine,
   type Exec,
   type ExecResult,
   type HostView,
   holdsMemory,
+  type RewindMachine,
   type SnapshotView,
   type SuspendMachine,
   type SuspendResult,
@@ -129,13 +132,34 @@ export class FakeHost {
     if (stored) return { snapshot: stored.view, releasedMs: 20, processGone: true };
     const machine = this.machine(id);
     if (lease < machine.view.lease) throw new FakeRefusal('stale_lease', `lease ${lease} is stale`);
-    const { guest } = machine;
     const diskAlone = memory === 'drop' || machine.view.state === 'exited';
     this.endMachine(id);
+    return { snapshot: this.keep(snapshotId, machine, diskAlone), releasedMs: 20, processGone: true };
+  }
+
+  checkpoint(id: string, { lease, snapshotId }: CheckpointMachine): CheckpointResult {
+    this.note('checkpoint', id);
+    const stored = this.snapshots.get(snapshotId);
+    if (stored) return { snapshot: stored.view, stoppedMs: null };
+    const machine = this.machine(id);
+    if (lease < machine.view.lease) throw new FakeRefusal('stale_lease', `lease ${lease} is stale`);
+    return { snapshot: this.keep(snapshotId, machine, false), stoppedMs: 5 };
+  }
+
+  rewind(id: string, { lease, snapshotId }: RewindMachine): FakeMachine {
+    this.note('rewind', id);
+    const { created } = this.machine(id);
+    if (!this.snapshots.has(snapshotId)) throw new FakeRefusal('not_found', `no snapshot ${snapshotId}`);
+    this.endMachine(id);
+    return this.create(id, { ...created, lease, source: { kind: 'resume', snapshotId } });
+  }
+
+  private keep(snapshotId: string, machine: FakeMachine, diskAlone: boolean): SnapshotView {
+    const { guest } = machine;
     const frozen = new FakeGuest(guest.bootId, new Map(guest.files), diskAlone ? new Map() : structuredClone(guest.memory));
     const view = this.snapshotView(snapshotId, machine, diskAlone);
     this.snapshots.set(snapshotId, { view, guest: frozen });
-    return { snapshot: view, releasedMs: 20, processGone: true };
+    return view;
   }
 
   private snapshotView(snapshotId: string, { view, guest }: FakeMachine, diskAlone: boolean): SnapshotView {
@@ -155,6 +179,8 @@ export class FakeHost {
       processes: [{ pid: 100, startTimeTicks: '100', user: 'agent', command: 'agent' }],
       listening: [],
       deviceStateSha256: diskAlone ? '' : '0'.repeat(64),
+      stateFormat: diskAlone ? null : 'devices',
+      changedMemoryBytes: diskAlone ? null : 0,
       files: {},
       createdAt: new Date().toISOString(),
     };

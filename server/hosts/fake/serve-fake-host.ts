@@ -3,9 +3,11 @@ import type { AddressInfo } from 'node:net';
 import type { z } from 'zod';
 import { HOSTD_ERROR_STATUS, type HostdErrorCode } from '../../../hostd/contract/errors.ts';
 import {
+  checkpointMachineSchema,
   createMachineSchema,
   egressPolicySchema,
   execSchema,
+  rewindMachineSchema,
   suspendMachineSchema,
   writeBytesSchema,
 } from '../../../hostd/contract/machines.ts';
@@ -67,6 +69,10 @@ async function route(fake: FakeHost, req: IncomingMessage, res: ServerResponse):
       return reply(res, fake.create(id!, await parse(req, createMachineSchema)).view);
     case 'DELETE machines/:id':
       return reply(res, fake.remove(id!) ?? {});
+    case 'POST machines/:id/checkpoint':
+      return reply(res, fake.checkpoint(id!, await parse(req, checkpointMachineSchema)));
+    case 'POST machines/:id/rewind':
+      return reply(res, fake.rewind(id!, await parse(req, rewindMachineSchema)).view);
     case 'POST machines/:id/suspend':
       return reply(res, fake.suspend(id!, await parse(req, suspendMachineSchema)));
     case 'PUT machines/:id/egress':
