@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { GITHUB_URL } from './auth/github.ts';
 
 /*
  * The web process's settings, read once at start. Only composition roots import this; everything else receives values.
@@ -37,6 +38,11 @@ const envSchema = z
     WARREN_DEMO_EMAIL: z.email().optional(),
     GITHUB_ID: z.string().optional(),
     GITHUB_SECRET: z.string().optional(),
+    /** A GitHub Enterprise Server instead of github.com. */
+    GITHUB_URL: z
+      .url()
+      .default(GITHUB_URL)
+      .transform((url) => url.replace(/\/+$/, '')),
   })
   .refine((env) => Boolean(env.GITHUB_ID) === Boolean(env.GITHUB_SECRET), {
     path: ['GITHUB_SECRET'],

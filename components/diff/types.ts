@@ -1,15 +1,6 @@
-export type DiffLine = { kind: 'context' | 'add' | 'del'; text: string; oldLine: number | null; newLine: number | null };
-export type DiffHunk = { oldStart: number; newStart: number; lines: DiffLine[] };
+import type { DiffFile } from '../../server/changes/compute-diff.ts';
 
-/** One file of a diff, as far as it is shown. */
-export type FileDiff = {
-  path: string;
-  oldPath: string | null;
-  status: 'added' | 'modified' | 'deleted' | 'renamed';
-  additions: number;
-  deletions: number;
-  binary: boolean;
-  /** Too large to be shown. */
-  truncated: boolean;
-  hunks: DiffHunk[];
-};
+export type { DiffHunk, DiffLine } from '../../server/changes/parse-patch.ts';
+
+/** One file of a diff, as far as it is shown: its whole contents are not needed for that. */
+export type FileDiff = Omit<DiffFile, 'oldText' | 'newText'>;

@@ -9,6 +9,7 @@ import { parseUnified } from '../diff/parse-unified.ts';
 import { useOrg } from '../layout/org-context.tsx';
 import { IconButton } from '../ui/button.tsx';
 import { EmptyState, ErrorNote } from '../ui/notes.tsx';
+import { Loading } from '../ui/spinner.tsx';
 import { ClockTime } from '../ui/time.tsx';
 import type { SessionView } from './session-page.tsx';
 
@@ -50,6 +51,8 @@ function Uncommitted({ view, hasChange }: { view: SessionView; hasChange: boolea
   if (files.length === 0) {
     if (worktree.error && !hasChange) return <ErrorNote error={worktree.error} className="m-3" />;
     if (hasChange) return null;
+    if (worktree.isPending)
+      return <Loading label={status === 'asleep' ? 'Loading the diff' : 'Asking the machine what changed'} />;
     return (
       <EmptyState icon={<FileDiffIcon />} title="Nothing changed yet">
         What the agent changes shows here, and stays readable while the session sleeps.
