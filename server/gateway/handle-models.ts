@@ -84,7 +84,7 @@ function refuseCall(deps: GatewayDeps, caller: MachineCaller, body: Buffer | nul
       status: 403,
       type: 'permission_error',
       code: 'model_not_served',
-      message: `This machine asks for the model ${model}, and this installation serves ${deps.models.model} by now. Send another message: the agent is then set up for it.`,
+      message: `This machine asks for the model ${model}, and this installation serves ${deps.models.model} by now.`,
     };
   }
   if (isAllowed(model, caller)) return null;

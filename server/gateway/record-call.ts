@@ -58,7 +58,7 @@ export async function recordCall(db: Db, grant: MachineGrant, call: ModelCall): 
 function nextStepOf(error: ModelError): string {
   if (error.code === 'model_not_allowed') return 'An owner of the organization can allow the model in its policy.';
   if (error.code === 'model_not_served')
-    return 'The model was changed after the machine was made: rebuild the repository’s template (Environment), then start a new session.';
+    return 'The model was changed while the agent was at work. Send a message: the agent is set up for the new one first.';
   if (error.code === 'provider_credentials') return 'Nothing can be done from here until the key is corrected.';
   return 'The agent tries again by itself a few times. If it gave up, send a message to go on.';
 }

@@ -83,7 +83,7 @@ export async function openAgentSession(driver: Driver, template: Template): Prom
   const { process } = await sightAgent(await guestOf(driver, session), prepared?.process);
   const { model } = driver.deps.agent;
   // Set up for another model than is served by now: this process would ask for the wrong one.
-  if (process === null || (prepared?.model ?? model.name) !== model.name) return reviveAgent(driver);
+  if (process === null || prepared?.model !== model.name) return reviveAgent(driver);
   const asking = askingFor(driver.deps.agent);
   if (prepared && isSameProcess(process, prepared.process) && (await hasSameInstructions(driver, session, template))) {
     return inOrg(driver, async (tx) => {

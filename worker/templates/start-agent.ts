@@ -19,7 +19,7 @@ import { StepError } from '../sessions/driver.ts';
 export const preparedAgentSchema = z.object({
   name: z.string(),
   version: z.string().nullable(),
-  /** What it asks for; absent in templates of an earlier version. */
+  /** What it asks for; absent in templates of an earlier version, whose agent is set up anew in each session. */
   model: z.string().optional(),
   /** Its `initialize` reply, raw. */
   initialize: z.unknown(),
