@@ -46,7 +46,7 @@ export class Workspace {
     const dir = path.join(baseDir, 'bench');
     for (const { name, sources } of KEPT) {
       const kept = path.join(dir, name);
-      const key = `${host.imageId} ${host.driver.platform.qemuVersion} ${await hashSources(ROOT, sources)}`;
+      const key = `${host.imageIds.base} ${host.driver.platform.qemuVersion} ${await hashSources(ROOT, sources)}`;
       if ((await readFile(`${kept}.key`, 'utf8').catch(() => '')) !== key) {
         // The images are somebody else's.
         await rm(path.join(kept, 'images'), { force: true });
@@ -113,7 +113,7 @@ export class Workspace {
   /** What peers are made of: the template's disk, the image's kernel, the same hardware. */
   plain(size: GuestSize, name: string): PlainGuest {
     const { platform } = this.host.driver;
-    const image = this.host.layout.image(this.host.imageId);
+    const image = this.host.layout.image(this.host.imageIds.base);
     return {
       filesDir: this.peersDir,
       socketDir: path.join(this.runDir, name),

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { ACCELERATORS } from './contract/machines.ts';
 import { parseFault } from './fault/fault-point.ts';
+import { DEBIAN_MIRROR } from './guest/image/mirror.ts';
 import { DEFAULT_UID_RANGE } from './jail/uids.ts';
 
 /* hostd's settings, read once at start. Only composition roots import this. An empty variable counts as unset. */
@@ -14,6 +15,8 @@ const envSchema = z.object({
     .min(16, 'must be at least 16 characters'),
   /** Registry behind npm.warren.internal. */
   HOSTD_NPM_UPSTREAM: z.url().default('https://registry.npmjs.org/'),
+  /** Where images and, through debian.warren.internal, machines get Debian packages; see DEBIAN_MIRROR. */
+  HOSTD_DEBIAN_MIRROR: z.url().includes('{archive}', 'must hold {archive}, which stands for the archive').default(DEBIAN_MIRROR),
   /** User ids for machines, `first-last`: one per machine, used by nobody else. */
   HOSTD_UID_RANGE: z.string().default(DEFAULT_UID_RANGE),
   /** Directory in the cgroup v2 hierarchy that was delegated to hostd and holds no processes. */

@@ -8,6 +8,7 @@ import { loadEnv } from './env.ts';
 import { messageOf } from './errors.ts';
 import { armFault } from './fault/fault-point.ts';
 import { Guests } from './guest/guest-side.ts';
+import { ImageBuilds } from './guest/image/image-builds.ts';
 import { createLogger } from './logger.ts';
 import { Machines } from './machines/machines.ts';
 import { openHost } from './open-host.ts';
@@ -25,26 +26,30 @@ async function start(): Promise<void> {
   const { version } = JSON.parse(await readFile(path.join(import.meta.dirname, '..', 'package.json'), 'utf8')) as {
     version: string;
   };
-  const { layout, volume, imageId, driver, accelerator, lacks } = await openHost(env);
+  const { layout, volume, imageIds, driver, accelerator, lacks } = await openHost(env);
   await holdDataDir(layout);
   log.info(
-    { event: 'host.open', imageId, ...driver.platform, reason: accelerator.reason, reflink: volume.reflink },
+    { event: 'host.open', images: imageIds, ...driver.platform, reason: accelerator.reason, reflink: volume.reflink },
     'host is open',
   );
   if (lacks.length > 0) log.warn({ event: 'host.isolation', lacks }, 'machines run with less isolation than there could be');
 
-  const guests = new Guests({ dial: createDial(), ownServices: ownServices({ npmUpstream: env.HOSTD_NPM_UPSTREAM }), log });
+  const own = ownServices({ npmUpstream: env.HOSTD_NPM_UPSTREAM, debianMirror: env.HOSTD_DEBIAN_MIRROR });
+  const guests = new Guests({ dial: createDial(), ownServices: own, log });
   const machines = await Machines.open({
     layout,
     driver,
     guest: guests,
     log,
-    imageId,
+    imageIds,
     acceleratorReason: accelerator.reason,
     isolationLacks: lacks,
     version,
   });
-  const server = createApi({ machines, guests, token: env.HOSTD_TOKEN, log });
+  const prune = () =>
+    machines.pruneImages().catch((err) => log.warn({ event: 'image.prune_failed', err }, 'old images could not be removed'));
+  const images = new ImageBuilds({ layout, imageIds, log, onBuilt: () => void prune() });
+  const server = createApi({ machines, images, guests, token: env.HOSTD_TOKEN, log });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(env.HOSTD_PORT, '127.0.0.1', resolve);

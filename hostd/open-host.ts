@@ -1,6 +1,6 @@
 import type { IsolationLack } from './contract/machines.ts';
 import type { HostEnv } from './env.ts';
-import { currentImageId } from './guest/image/recipe.ts';
+import { currentImageIds, type ImageIds } from './guest/image/recipe.ts';
 import { type AcceleratorDecision, decideAccelerator } from './hypervisor/accelerator.ts';
 import { QemuDriver } from './hypervisor/qemu/driver.ts';
 import { currentPlatform, qemuFacts } from './hypervisor/qemu/platform.ts';
@@ -15,7 +15,7 @@ export type OpenHost = {
   lacks: IsolationLack[];
   layout: Layout;
   volume: Volume;
-  imageId: string;
+  imageIds: ImageIds;
   driver: QemuDriver;
   accelerator: AcceleratorDecision;
 };
@@ -30,15 +30,15 @@ export async function openHost(env: HostEnv): Promise<OpenHost> {
   const layout = layoutOf(dataDir);
   const volume = await prepareDataDir(layout);
   const { version } = await qemuFacts();
-  const imageId = await currentImageId();
+  const imageIds = await currentImageIds();
   // A host whose image is of a former recipe still takes up its machines; only cold boots wait for the new image.
-  const image = await anyImage(layout, imageId);
+  const image = await anyImage(layout, imageIds.base);
   const accelerator = forced
     ? { accelerator: forced, reason: 'set by HOSTD_ACCELERATOR' }
-    : await decideAccelerator({ cacheFile: layout.accelerator, qemuVersion: version, imageId, image });
+    : await decideAccelerator({ cacheFile: layout.accelerator, qemuVersion: version, imageId: imageIds.base, image });
   const { jails, lacks } = await openJails(jailOptionsOf(env, layout));
   const driver = new QemuDriver(await currentPlatform(accelerator.accelerator), jails);
-  return { layout, volume, imageId, driver, accelerator, jails, lacks };
+  return { layout, volume, imageIds, driver, accelerator, jails, lacks };
 }
 
 export function jailOptionsOf(env: HostEnv, layout: Layout): JailOptions {

@@ -11,6 +11,13 @@ import { Section } from './section.tsx';
 
 const ASK_AGAIN_MS = 15_000;
 
+type Image = { variant: string; state: string; storedBytes: number; stage: string | null };
+
+function describeImage({ variant, state, storedBytes, stage }: Image): string {
+  if (state === 'ready') return `${variant} ${formatBytes(storedBytes)}`;
+  return `${variant} ${state === 'building' ? `being built (${stage ?? 'starting'})` : state}`;
+}
+
 /** The computers this installation's machines run on. */
 export function Hosts() {
   const { org } = useOrg();
@@ -43,6 +50,7 @@ export function Hosts() {
                 of {formatBytes(view.memoryMiB * 1024 * 1024)} memory free · {formatBytes(view.diskFreeBytes)} disk free · QEMU{' '}
                 {view.qemuVersion} · {view.reflink ? 'copy-on-write disks' : 'no copy-on-write: forks copy whole disks'}
                 <span className="block">{view.acceleratorReason}</span>
+                <span className="block">images: {view.images.map(describeImage).join(' · ')}</span>
               </p>
             )}
             {view && view.isolationLacks.length > 0 && (

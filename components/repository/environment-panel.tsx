@@ -88,6 +88,12 @@ export function EnvironmentPanel({ view }: { view: RepositoryView }) {
                 ))
               )}
             </Fact>
+            <Fact term="Image">{environment.environment.image}</Fact>
+            {environment.environment.packages.length > 0 && (
+              <Fact term="Packages">
+                <Command>{environment.environment.packages.join(' ')}</Command>
+              </Fact>
+            )}
             <Fact term="Size">
               {environment.environment.size.memoryMiB} MiB memory, {environment.environment.size.vcpus} vCPU,{' '}
               {environment.environment.size.diskGiB} GiB disk

@@ -8,7 +8,9 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import { HOSTD_ERROR_CODES } from '../contract/errors.ts';
+import type { ImageVariant, ImageView } from '../contract/images.ts';
 import type { MachineView } from '../contract/machines.ts';
+import { CONTRACT_VERSION } from '../contract/version.ts';
 import { createDial } from '../egress/dial.ts';
 import { HostdError } from '../errors.ts';
 import { Guests } from '../guest/guest-side.ts';
@@ -64,6 +66,7 @@ describe.skipIf(!hasSshd)(
     let base: string;
     let dir: string;
     const machines = fakeMachines();
+    const images = { list: async () => [], build: vi.fn(async (variant: ImageVariant) => ({ variant }) as ImageView) };
 
     beforeAll(async () => {
       dir = await mkdtemp(path.join(tmpdir(), 'warren-api-'));
@@ -71,7 +74,7 @@ describe.skipIf(!hasSshd)(
       guests = new Guests({ dial: createDial(), ownServices: [], log, login: sshd.login, proxyPort: 0 });
       const machine = { machineId: MACHINE, sshSocketPath: sshd.socketPath, origin: 'image', carried: null, dir } as const;
       await guests.attach({ ...machine, egress: { services: [], allow: [] } } as unknown as GuestMachine);
-      server = createApi({ machines, guests, token: TOKEN, log }).listen(0, '127.0.0.1');
+      server = createApi({ machines, images, guests, token: TOKEN, log }).listen(0, '127.0.0.1');
       await once(server, 'listening');
       base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     });
@@ -109,6 +112,8 @@ describe.skipIf(!hasSshd)(
         ['GET', '/v1/nothing', 404, 'not_found'],
         ['POST', '/v1/host', 404, 'not_found'],
         ['GET', '/v1/machines/..%2f..%2fetc', 400, 'bad_request'],
+        ['PUT', '/v1/images/desktp', 400, 'bad_request'],
+        ['PUT', '/v1/images/..%2fbase', 400, 'bad_request'],
         ['GET', '/v1/machines/MCH_1', 400, 'bad_request'],
         ['GET', '/v1/machines/mch_00000000000000000009', 404, 'not_found'],
         ['GET', `/v1/machines/${ASLEEP}/activity`, 409, 'conflict'],
@@ -122,7 +127,7 @@ describe.skipIf(!hasSshd)(
       ])('%s %s with %i %s', async (method, url, status, code) => {
         const reply = await call(method, url);
         expect([reply.status, reply.json().ok, reply.json().error.code]).toEqual([status, false, code]);
-        expect(reply.headers.get('x-warren-contract')).toBe('1');
+        expect(reply.headers.get('x-warren-contract')).toBe(String(CONTRACT_VERSION));
       });
 
       it.each(['', '{', 'null', '[]', '{"argv":[]}', '{"argv":"ls"}', '{"argv":["ls"],"user":"nobody"}'])(
@@ -169,6 +174,13 @@ describe.skipIf(!hasSshd)(
       expect((await call('GET', '/v1/host')).json().error).toEqual({ code: 'internal', message: 'boom' });
       machines.fail = null;
       expect((await call('GET', '/v1/host')).status).toBe(200);
+    });
+
+    it('tells of images, beside the host and alone, and has one built', async () => {
+      expect((await call('GET', '/v1/host')).json().value.images).toEqual([]);
+      expect((await call('GET', '/v1/images')).json().value).toEqual([]);
+      expect((await call('PUT', '/v1/images/desktop')).json().value).toEqual({ variant: 'desktop' });
+      expect(images.build.mock.calls).toEqual([['desktop']]);
     });
 
     it('passes parsed verbs on to the lifecycle', async () => {

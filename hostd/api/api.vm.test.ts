@@ -10,6 +10,7 @@ import type { EgressPolicy, Exec, ExecResult, MachineView, SuspendResult } from 
 import { createDial } from '../egress/dial.ts';
 import { ownServices } from '../egress/services.ts';
 import { Guests } from '../guest/guest-side.ts';
+import { ImageBuilds } from '../guest/image/image-builds.ts';
 import { Machines } from '../machines/machines.ts';
 import { openTestHost, whyNoVms } from '../machines/testing/vm-host.ts';
 import { layoutOf } from '../storage/layout.ts';
@@ -55,10 +56,11 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
 
     const log = pino({ level: 'silent' });
     const guests = new Guests({ dial: createDial(), ownServices: ownServices({ npmUpstream: `${upstreamUrl}/registry` }), log });
-    const { driver, imageId } = host;
+    const { driver, imageIds } = host;
     const facts = { acceleratorReason: 'test', isolationLacks: host.lacks, version: 'test' };
-    machines = await Machines.open({ layout, driver, guest: guests, log, imageId, ...facts });
-    server = createApi({ machines, guests, token: TOKEN, log });
+    machines = await Machines.open({ layout, driver, guest: guests, log, imageIds, ...facts });
+    const images = new ImageBuilds({ layout, imageIds, log, onBuilt: () => {} });
+    server = createApi({ machines, images, guests, token: TOKEN, log });
     base = await listen(server);
     cleanups.push(() => {
       machines.close();

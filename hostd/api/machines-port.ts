@@ -13,7 +13,7 @@ import type {
 
 /** What the API needs of the machine lifecycle. Every method rejects with HostdError; ids and bodies are already parsed. */
 export interface MachinesPort {
-  host(): Promise<HostView>;
+  host(): Promise<Omit<HostView, 'images'>>;
   list(): Promise<MachineView[]>;
   get(machineId: string): Promise<MachineView>;
   create(machineId: string, input: CreateMachine): Promise<MachineView>;

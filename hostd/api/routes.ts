@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
+import { type ImageVariant, imageVariantSchema } from '../contract/images.ts';
 import {
   checkpointMachineSchema,
   createMachineSchema,
@@ -12,10 +13,11 @@ import {
   writeBytesSchema,
 } from '../contract/machines.ts';
 import type { Guests } from '../guest/guest-side.ts';
+import type { ImageBuilds } from '../guest/image/image-builds.ts';
 import { parse, readBody, readJson } from './body.ts';
 import type { MachinesPort } from './machines-port.ts';
 
-export type RouteDeps = { machines: MachinesPort; guests: Guests };
+export type RouteDeps = { machines: MachinesPort; images: Pick<ImageBuilds, 'list' | 'build'>; guests: Guests };
 export type RouteContext = RouteDeps & {
   req: IncomingMessage;
   res: ServerResponse;
@@ -54,9 +56,16 @@ const withMachine =
     return handle(ctx);
   };
 
-/** The contract's table, in its order. `:id` is a machine or snapshot id. */
+/** What a path's variable part must be. `:id` is a machine or snapshot id. */
+const PARTS: Readonly<Record<string, z.ZodType<string>>> = { ':id': idSchema, ':variant': imageVariantSchema };
+
+/** The contract's table, in its order. */
 export const ROUTES: readonly Route[] = [
-  { method: 'GET', path: '/v1/host', handle: ({ machines }) => machines.host() },
+  {
+    method: 'GET',
+    path: '/v1/host',
+    handle: async ({ machines, images }) => ({ ...(await machines.host()), images: await images.list() }),
+  },
   { method: 'GET', path: '/v1/machines', handle: ({ machines }) => machines.list() },
   { method: 'GET', path: '/v1/machines/:id', handle: ({ machines, id }) => machines.get(id) },
   {
@@ -163,6 +172,12 @@ export const ROUTES: readonly Route[] = [
       res.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }).end(text);
     },
   },
+  { method: 'GET', path: '/v1/images', handle: ({ images }) => images.list() },
+  {
+    method: 'PUT',
+    path: '/v1/images/:variant',
+    handle: ({ images, id }) => images.build(id as ImageVariant),
+  },
   { method: 'GET', path: '/v1/snapshots', handle: ({ machines }) => machines.snapshots() },
   {
     method: 'DELETE',
@@ -174,15 +189,15 @@ export const ROUTES: readonly Route[] = [
   },
 ];
 
-/** The route of a path and the id in it. Null when there is none; `bad_request` for an id outside the contract's alphabet. */
+/** The route of a path and its variable part. Null when there is none; `bad_request` for a part that the contract does not allow. */
 export function findRoute(method: string, pathname: string): { route: Route; id: string } | null {
   const words = pathname.split('/');
   for (const route of ROUTES) {
     const pattern = route.path.split('/');
     if (route.method !== method || pattern.length !== words.length) continue;
-    if (!pattern.every((word, at) => word === ':id' || word === words[at])) continue;
-    const at = pattern.indexOf(':id');
-    return { route, id: at === -1 ? '' : parse(idSchema, words[at]) };
+    if (!pattern.every((word, at) => word in PARTS || word === words[at])) continue;
+    const at = pattern.findIndex((word) => word in PARTS);
+    return { route, id: at === -1 ? '' : parse(PARTS[pattern[at]!]!, words[at]) };
   }
   return null;
 }

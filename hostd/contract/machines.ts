@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { imageVariantSchema, imageViewSchema } from './images.ts';
 
 /*
  * The wire contract of hostd: JSON over HTTP on a private address, `Authorization: Bearer <token>`.
@@ -27,6 +28,8 @@ import { z } from 'zod';
  *   GET    /v1/machines/:machineId/activity      Activity       (what still works inside: idle decisions)
  *   GET    /v1/machines/:machineId/console       -> text, the last CONSOLE_BYTES_MAX bytes
  *   WS     /v1/machines/:machineId/pty           ?name&user&cwd&cols&rows  binary frames = bytes, text frames = PtyControl
+ *   GET    /v1/images                            ImageView[]    (images.ts)
+ *   PUT    /v1/images/:variant                   -> ImageView   starts a build unless it is ready or building (safe to repeat)
  *   GET    /v1/snapshots                         SnapshotView[]
  *   DELETE /v1/snapshots/:snapshotId             (safe to repeat)
  */
@@ -67,8 +70,8 @@ export const egressPolicySchema = z.object({
 export type EgressPolicy = z.infer<typeof egressPolicySchema>;
 
 export const machineSourceSchema = z.discriminatedUnion('kind', [
-  /** Cold boot of the host's current base image. */
-  z.object({ kind: z.literal('image') }),
+  /** Cold boot of the host's current image of that variant, `base` when absent. `missing_dependency` when it is not built. */
+  z.object({ kind: z.literal('image'), variant: imageVariantSchema.optional() }),
   /** Same machine goes on where it was: machine id, host keys and processes stay. */
   z.object({ kind: z.literal('resume'), snapshotId: idSchema }),
   /** New machine from the same memory and disk: machine id, host keys, hostname and RNG are replaced. */
@@ -304,7 +307,8 @@ export const hostViewSchema = z.object({
   diskFreeBytes: z.number(),
   /** Constant-time copy-on-write clones in the data directory. */
   reflink: z.boolean(),
-  imageId: z.string().nullable(),
+  /** One per variant, built or not. */
+  images: z.array(imageViewSchema),
   machines: z.number().int(),
   /** Empty when every machine has a user, namespaces and limits of its own. */
   isolationLacks: z.array(isolationLackSchema),

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { Accelerator, IsolationLack } from '../contract/machines.ts';
 import type { HostEnv } from '../env.ts';
 import { messageOf } from '../errors.ts';
-import { currentImageId } from '../guest/image/recipe.ts';
+import { currentImageIds } from '../guest/image/recipe.ts';
 import { decideAccelerator } from '../hypervisor/accelerator.ts';
 import { QEMU, qemuFacts } from '../hypervisor/qemu/platform.ts';
 import { openJails } from '../jail/privileges.ts';
@@ -53,7 +53,7 @@ export type HostFacts = {
 export async function readFacts(env: HostEnv): Promise<HostFacts> {
   const layout = layoutOf(env.HOSTD_DATA_DIR);
   const volume = await attempt(() => prepareDataDir(layout));
-  const imageId = await currentImageId();
+  const imageId = (await currentImageIds()).base;
   const imageBuilt = volume.ok && (await findImage(layout, imageId)) !== null;
   return {
     now: Date.now(),

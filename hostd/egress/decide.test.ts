@@ -19,7 +19,7 @@ const POLICY = compilePolicy(
       { host: 'git.warren.internal', ports: [443] },
     ],
   },
-  ownServices({ npmUpstream: 'https://registry.npmjs.org/' }),
+  ownServices({ npmUpstream: 'https://registry.npmjs.org/', debianMirror: 'http://mirror.test/{archive}' }),
 );
 
 const decide = (kind: EgressRequest['kind'], host: string, port: number, method = kind === 'connect' ? 'CONNECT' : 'GET') =>
@@ -32,6 +32,8 @@ describe('decideEgress', () => {
     ['connect', 'git.warren.internal', 80],
     ['http', 'models.warren.internal', 80],
     ['http', 'npm.warren.internal', 80],
+    ['http', 'debian.warren.internal', 80],
+    ['http', 'debian-security.warren.internal', 80],
   ] as const)('%s %s:%i is a service', (kind, host, port) => {
     expect(decide(kind, host, port)).toMatchObject({ decision: 'allow', reason: 'service' });
   });

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
+import { ARCHIVES, archiveHost, archiveUrl } from '../guest/image/mirror.ts';
 import { type CanonicalHost, parseHost } from './canonical-host.ts';
 import type { Service } from './decide.ts';
 import type { Upstream } from './forward.ts';
@@ -8,12 +9,17 @@ import { serviceHeaders } from './headers.ts';
 
 const NPM_HOST = 'npm.warren.internal';
 
-/** hostd's own services: the npm registry, read only. */
-export function ownServices({ npmUpstream }: { npmUpstream: string | undefined }): Service[] {
-  if (!npmUpstream) return [];
-  const parsed = parseHost(NPM_HOST);
-  if (parsed?.kind !== 'name') throw new Error(`${NPM_HOST} is not a host name`);
-  return [{ host: parsed.name as CanonicalHost, upstream: new URL(npmUpstream), headers: {}, readOnly: true }];
+export type OwnServices = { npmUpstream: string | undefined; debianMirror?: string | undefined };
+
+/** hostd's own services, read only: the npm registry and Debian's archives. */
+export function ownServices({ npmUpstream, debianMirror }: OwnServices): Service[] {
+  const upstreams: [host: string, upstream: string][] = npmUpstream ? [[NPM_HOST, npmUpstream]] : [];
+  if (debianMirror) for (const archive of ARCHIVES) upstreams.push([archiveHost(archive), archiveUrl(debianMirror, archive)]);
+  return upstreams.map(([host, upstream]) => {
+    const parsed = parseHost(host);
+    if (parsed?.kind !== 'name') throw new Error(`${host} is not a host name`);
+    return { host: parsed.name as CanonicalHost, upstream: new URL(upstream), headers: {}, readOnly: true };
+  });
 }
 
 // Handshakes with the registry are worth keeping; TLS trusts what this computer trusts. Plain HTTP is the control plane next

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import type { ImageIds } from '../guest/image/recipe.ts';
 import type { Driver, Vm } from '../hypervisor/driver.ts';
 import type { Logger } from '../logger.ts';
 import type { Layout } from '../storage/layout.ts';
@@ -13,8 +14,8 @@ export type MachineContext = {
   guest: GuestSide;
   log: Logger;
   hostBootId: string;
-  /** Image that cold boots start from. */
-  imageId: string;
+  /** Images that cold boots start from, by variant. */
+  imageIds: ImageIds;
   connected: Map<string, Vm>;
   /** Serialises verbs on one machine, and the cloning of a snapshot with its removal. */
   locks: KeyedLock;

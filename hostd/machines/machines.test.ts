@@ -1,11 +1,11 @@
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { holdsMemory } from '../contract/machines.ts';
+import { createMachineSchema, holdsMemory, type MachineSource } from '../contract/machines.ts';
 import { requireSnapshot, writeManifest } from '../storage/snapshots.ts';
 import type { Machines } from './machines.ts';
 import type { FakeGuestSide } from './testing/fake-guest-side.ts';
-import { aRequest, makeFakeWorld } from './testing/fake-world.ts';
+import { aRequest, IMAGE_ID, makeFakeWorld } from './testing/fake-world.ts';
 
 const MACHINE = 'mch_0000000001';
 const OTHER = 'mch_0000000002';
@@ -34,9 +34,17 @@ describe('creating a machine', () => {
   });
 
   it('refuses an image that is not built and names the command', async () => {
-    await rm(world.layout.image('debian12-fake').manifest);
-    const refused = machines.create(MACHINE, aRequest(IMAGE));
-    await expect(refused).rejects.toMatchObject({ code: 'missing_dependency', message: expect.stringContaining('build.ts') });
+    const refuses = (source: MachineSource, command: string) =>
+      expect(machines.create(MACHINE, aRequest(source))).rejects.toMatchObject({
+        code: 'missing_dependency',
+        message: expect.stringContaining(command),
+      });
+    await refuses({ kind: 'image', variant: 'desktop' }, 'build.ts desktop');
+    expect(
+      createMachineSchema.safeParse({ ...aRequest(IMAGE), source: { kind: 'image', variant: 'desktp' } }).error?.message,
+    ).toContain('there is no image \\"desktp\\"; there are base, desktop');
+    await rm(world.layout.image(IMAGE_ID).manifest);
+    await refuses(IMAGE, 'build.ts base');
   });
 
   it('refuses more memory than the host has', async () => {

@@ -18,10 +18,11 @@ import type {
 import { CONTRACT_VERSION } from '../contract/version.ts';
 import { HostdError } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
+import type { ImageIds } from '../guest/image/recipe.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import type { Logger } from '../logger.ts';
 import { canReflink, readIfExists, writeAtomically } from '../storage/files.ts';
-import { findImage, pruneImages } from '../storage/images.ts';
+import { pruneImages } from '../storage/images.ts';
 import type { Layout } from '../storage/layout.ts';
 import { requireLease } from '../storage/leases.ts';
 import { listSnapshots, prepareManifests, removeSnapshot } from '../storage/snapshots.ts';
@@ -47,7 +48,7 @@ export type MachinesOptions = {
   driver: Driver;
   guest: GuestSide;
   log: Logger;
-  imageId: string;
+  imageIds: ImageIds;
   acceleratorReason: string;
   isolationLacks: IsolationLack[];
   version: string;
@@ -66,21 +67,27 @@ export class Machines implements MachinesPort {
 
   /** Takes up what a former hostd left. The data directory is prepared. */
   static async open(options: MachinesOptions): Promise<Machines> {
-    const { layout, driver, guest, log, imageId } = options;
+    const { layout, driver, guest, log, imageIds } = options;
     const hostBootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-    const ctx = { layout, driver, guest, log, imageId, hostBootId, connected: new Map(), locks: new KeyedLock() };
+    const ctx = { layout, driver, guest, log, imageIds, hostBootId, connected: new Map(), locks: new KeyedLock() };
     const machines = new Machines(ctx, options);
     await prepareManifests(layout);
     await recoverMachines(ctx);
+    await machines.pruneImages();
+    machines.#tidy = setInterval(() => void machines.#tidyUp(), TIDY_INTERVAL_MS).unref();
+    return machines;
+  }
+
+  /** Removes images that are of no current recipe and that no machine or snapshot was made from. */
+  async pruneImages(): Promise<void> {
+    const { layout, imageIds } = this.#ctx;
     const [records, snapshots] = await Promise.all([listRecords(layout), listSnapshots(layout)]);
     const used = new Set([
-      imageId,
+      ...Object.values(imageIds),
       ...records.map((record) => record.imageId),
       ...snapshots.map(({ manifest }) => manifest.imageId),
     ]);
     await pruneImages(layout, (id) => used.has(id));
-    machines.#tidy = setInterval(() => void machines.#tidyUp(), TIDY_INTERVAL_MS).unref();
-    return machines;
   }
 
   /** Lets go of every machine. They run on and are taken up by the next hostd. */
@@ -93,8 +100,8 @@ export class Machines implements MachinesPort {
     }
   }
 
-  async host(): Promise<HostView> {
-    const { layout, driver, imageId } = this.#ctx;
+  async host(): Promise<Omit<HostView, 'images'>> {
+    const { layout, driver } = this.#ctx;
     return {
       hostId: await this.#hostId(),
       version: this.#options.version,
@@ -107,7 +114,6 @@ export class Machines implements MachinesPort {
       memoryFreeMiB: await availableMiB(),
       diskFreeBytes: await freeDataBytes(layout),
       reflink: await canReflink(layout.dataDir),
-      imageId: (await findImage(layout, imageId)) ? imageId : null,
       machines: (await listRecords(layout)).length,
       isolationLacks: this.#options.isolationLacks,
     };

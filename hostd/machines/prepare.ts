@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { stat, truncate, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { BASE_VARIANT } from '../contract/images.ts';
 import type { CreateMachine } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
 import type { VmSpec } from '../hypervisor/driver.ts';
@@ -28,8 +29,10 @@ export type Origin = {
 export async function resolveOrigin(ctx: MachineContext, input: CreateMachine): Promise<Origin> {
   const { source } = input;
   if (source.kind === 'image') {
-    await requireImage(ctx.layout, ctx.imageId);
-    return { manifest: null, imageId: ctx.imageId, memoryMiB: input.memoryMiB, vcpus: input.vcpus, restores: false };
+    const variant = source.variant ?? BASE_VARIANT;
+    const imageId = ctx.imageIds[variant];
+    await requireImage(ctx.layout, imageId, variant);
+    return { manifest: null, imageId, memoryMiB: input.memoryMiB, vcpus: input.vcpus, restores: false };
   }
   const manifest = await requireSnapshot(ctx.layout, source.snapshotId);
   await requireDisk(ctx, manifest);

@@ -1,17 +1,26 @@
 import { readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { BASE_VARIANT, type ImageVariant } from '../contract/images.ts';
 import { HostdError } from '../errors.ts';
 import { readIfExists } from './files.ts';
 import type { ImageFiles, Layout } from './layout.ts';
 import { discard } from './trash.ts';
 
+/** image.json. Images built before there were content ids have none. */
 export const imageManifestSchema = z.object({
   schemaVersion: z.literal(1),
   imageId: z.string(),
+  /** See guest/image/content.ts. */
+  contentId: z.string().nullable().default(null),
   createdAt: z.iso.datetime(),
   buildSeconds: z.number(),
-  files: z.record(z.string(), z.object({ bytes: z.number().int() })),
+  /** Where Debian packages came from. */
+  mirror: z.string().nullable().default(null),
+  /** Versions by name: what a content id that differs for one recipe is explained by. */
+  packages: z.record(z.string(), z.string()).default({}),
+  npm: z.record(z.string(), z.string()).default({}),
+  files: z.record(z.string(), z.object({ bytes: z.number().int(), sha256: z.string().optional() })),
 });
 export type ImageManifest = z.infer<typeof imageManifestSchema>;
 
@@ -26,12 +35,18 @@ async function imageIds(layout: Layout): Promise<string[]> {
   return (await readdir(layout.images)).filter((name) => !name.startsWith('.'));
 }
 
-/** @throws `missing_dependency` when the image is not built */
-export async function requireImage(layout: Layout, imageId: string): Promise<ImageFiles> {
+/**
+ * @param variant what to build when it is missing; absent for an image of a former recipe, which cannot be built again
+ * @throws `missing_dependency` when the image is not built
+ */
+export async function requireImage(layout: Layout, imageId: string, variant?: ImageVariant): Promise<ImageFiles> {
   if (await findImage(layout, imageId)) return layout.image(imageId);
   const built = await imageIds(layout);
+  const fix = variant
+    ? `run \`node hostd/guest/image/build.ts ${variant}\`, or ask hostd for it: PUT /v1/images/${variant}`
+    : 'it belongs to an earlier release: start anew from a template';
   throw new HostdError('missing_dependency', {
-    message: `the guest image ${imageId} is not built (found: ${built.join(', ') || 'none'}): run \`node hostd/guest/image/build.ts\``,
+    message: `the guest image ${imageId} is not built (found: ${built.join(', ') || 'none'}): ${fix}`,
     phase: 'storage.image',
   });
 }
@@ -41,7 +56,7 @@ export async function anyImage(layout: Layout, wanted: string): Promise<ImageFil
   for (const imageId of [wanted, ...(await imageIds(layout))]) {
     if (await findImage(layout, imageId)) return layout.image(imageId);
   }
-  return requireImage(layout, wanted);
+  return requireImage(layout, wanted, BASE_VARIANT);
 }
 
 /** Removes the images of former recipes that nothing refers to. Images that are linked in from elsewhere are left alone. */

@@ -47,12 +47,14 @@ export function layoutOf(dataDir: string) {
 }
 
 export type ImageFiles = ReturnType<typeof imageFiles>;
-function imageFiles(dir: string) {
+export function imageFiles(dir: string) {
   return {
     dir,
     disk: path.join(dir, 'disk.raw'),
     kernel: path.join(dir, 'vmlinux'),
     initrd: path.join(dir, 'initrd'),
+    /** One line per path of the root disk; see guest/image/content.ts. */
+    contents: path.join(dir, 'contents.txt'),
     /** Written last: an image without it does not exist. */
     manifest: path.join(dir, 'image.json'),
   };

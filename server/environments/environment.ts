@@ -1,12 +1,16 @@
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { BASE_VARIANT, type ImageVariant, imageVariantSchema } from '../../hostd/contract/images.ts';
 
 /** Where a repository says how its machines are prepared and what its changes must pass. */
 export const ENVIRONMENT_PATH = '.warren/environment.yaml';
 
 const commandSchema = z.string().trim().min(1, 'a command may not be empty').max(4000);
 
-export const environmentSchema = z.strictObject({
+/** A Debian package's name, and nothing that apt would take for an option, a version or a file. */
+const packageSchema = z.string().regex(/^[a-z0-9][a-z0-9+.-]{0,99}[a-z0-9+]$/, 'not the name of a Debian package');
+
+const fileSchema = z.strictObject({
   /** Run in order in the fresh clone when a template is built; installs dependencies. */
   setup: z.array(commandSchema).max(50).default([]),
   /** Each runs in a machine of its own for every pushed commit; exit code 0 passes. */
@@ -23,14 +27,27 @@ export const environmentSchema = z.strictObject({
     .default([])
     .refine((checks) => new Set(checks.map((check) => check.name)).size === checks.length, 'two checks have the same name'),
   ports: z.array(z.number().int().min(1).max(65535)).max(20).default([]),
+  /** What machines boot from; the host builds it when it is first asked for. */
+  image: imageVariantSchema.default(BASE_VARIANT),
+  /** Debian packages that are installed, through the proxy, before the set-up runs. */
+  packages: z.array(packageSchema).max(200).default([]),
   size: z
     .strictObject({
-      memoryMiB: z.number().int().min(512).max(65536).default(1024),
+      /** MEMORY_MIB of the image when absent. */
+      memoryMiB: z.number().int().min(512).max(65536).optional(),
       vcpus: z.number().int().min(1).max(32).default(1),
       diskGiB: z.number().int().min(4).max(500).default(8),
     })
     .prefault({}),
 });
+
+/** With less a desktop's browser is ended by the kernel. */
+const MEMORY_MIB: Readonly<Record<ImageVariant, number>> = { base: 1024, desktop: 2048 };
+
+export const environmentSchema = fileSchema.transform((file) => ({
+  ...file,
+  size: { ...file.size, memoryMiB: file.size.memoryMiB ?? MEMORY_MIB[file.image] },
+}));
 
 export type Environment = z.infer<typeof environmentSchema>;
 export type EnvironmentProblem = { line: number; message: string };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hostdErrorSchema } from '../../hostd/contract/errors.ts';
+import { type ImageVariant, type ImageView, imageViewSchema } from '../../hostd/contract/images.ts';
 import type {
   Activity,
   CheckpointMachine,
@@ -56,6 +57,9 @@ export interface HostClient {
   writeFile(machineId: string, path: string, bytes: Uint8Array): Promise<void>;
   activity(machineId: string): Promise<Activity>;
   console(machineId: string): Promise<string>;
+  images(): Promise<ImageView[]>;
+  /** Starts a build unless the image is ready or being built; does not wait for it. */
+  buildImage(variant: ImageVariant): Promise<ImageView>;
   snapshots(): Promise<SnapshotView[]>;
   removeSnapshot(snapshotId: string): Promise<void>;
   /** Where to open the terminal's websocket, and the headers that authorise it. */
@@ -189,6 +193,9 @@ export function createHostClient({ url, token, onCall }: HostClientOptions): Hos
     },
     activity: (machineId) => ask(activitySchema, get(machinePath(machineId, '/activity'), DEADLINE_MS.guest)),
     console: async (machineId) => (await send(get(machinePath(machineId, '/console')))).toString('utf8'),
+    images: () => ask(z.array(imageViewSchema), get('/v1/images')),
+    buildImage: (variant) =>
+      ask(imageViewSchema, { method: 'PUT', path: `/v1/images/${variant}`, deadlineMs: DEADLINE_MS.quick }),
     snapshots: () => ask(z.array(snapshotViewSchema), get('/v1/snapshots')),
     removeSnapshot: async (snapshotId) => {
       const path = `/v1/snapshots/${encodeURIComponent(snapshotId)}`;

@@ -30,9 +30,10 @@ export async function setupInputsAt(gitDir: string, sha: string): Promise<SetupI
   const parsed = await environmentAt(gitDir, sha);
   if (!parsed.ok) return { ok: false, problem: describeProblems(parsed.problems) };
   const { environment } = parsed;
+  const { image, packages, setup, size } = environment;
   const locks = await git(['ls-tree', '--full-tree', sha, '--', ...LOCK_FILES], { gitDir });
   const fingerprint = createHash('sha256')
-    .update(JSON.stringify([environment.setup, environment.size, locks]))
+    .update(JSON.stringify([image, packages, setup, size, locks]))
     .digest('hex');
   return { ok: true, inputs: { environment, fingerprint } };
 }

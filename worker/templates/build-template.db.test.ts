@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { FakeRefusal } from '../../server/hosts/fake/fake-host.ts';
+import { anImage, FakeRefusal } from '../../server/hosts/fake/fake-host.ts';
 import { FakeExit } from '../../server/hosts/fake/fake-machine.ts';
 import { requestTemplate } from '../../server/templates/request-template.ts';
 import { openTestDatabase } from '../../server/testing/database.ts';
 import { workerRig } from '../testing/rig.ts';
 import { buildTemplate } from './build-template.ts';
 
-const { rig, aWorker, inOrg } = workerRig(openTestDatabase());
+const { rig, aWorker, inOrg, commitFile, until } = workerRig(openTestDatabase());
 
 async function aRequest(input: { rebuild?: boolean } = {}) {
   const worker = aWorker();
@@ -54,6 +54,41 @@ describe('building a template', () => {
     expect(template.failure).toContain('npm ERR! network');
     expect(rig.fake.machines.size).toBe(0);
     expect(await aRequest()).toMatchObject({ requested: true });
+  });
+
+  it('whose image the host has not got waits for its build, shows it, and boots from it', async () => {
+    await commitFile('.warren/environment.yaml', 'image: desktop\npackages: [xterm, g++]\nsetup: [npm ci]\n');
+    const desktop = anImage('desktop', 'absent');
+    rig.fake.images = [anImage('base', 'ready'), desktop];
+    const sources: unknown[] = [];
+    rig.fake.onCreate = ({ created }) => sources.push(created.source);
+    const { build, read } = await aRequest();
+    const built = build();
+    await until(async () => expect((await read()).log).toContain('Build the image desktop'));
+    desktop.stage = 'Debian packages';
+    await until(async () => expect((await read()).log).toContain('  Debian packages'));
+    // A host that was restarted has forgotten the build; it is asked for again.
+    desktop.state = 'absent';
+    await until(() => expect(rig.fake.calls.filter((call) => call === 'buildImage desktop')).toHaveLength(2));
+    desktop.state = 'ready';
+    await built;
+    const template = await read();
+    expect(template).toMatchObject({ state: 'ready', environment: { image: 'desktop', size: { memoryMiB: 2048 } } });
+    expect(template.log).toMatch(/apt-get .* install --no-install-recommends -- xterm g\+\+\n[\s\S]*npm ci/);
+    expect(sources).toEqual([{ kind: 'image', variant: 'desktop' }]);
+  });
+
+  it('fails with the reason when the image cannot be built', async () => {
+    await commitFile('.warren/environment.yaml', 'image: desktop\n');
+    const desktop = anImage('desktop', 'absent');
+    rig.fake.images = [desktop];
+    const { build, read } = await aRequest();
+    const built = build();
+    await until(() => expect(desktop.state).toBe('building'));
+    Object.assign(desktop, { state: 'failed', failure: 'the mirror is away' });
+    await built;
+    expect((await read()).failure).toContain('The image desktop could not be built\nthe mirror is away');
+    expect(rig.fake.machines.size).toBe(0);
   });
 
   it('whose agent does not answer fails with the end of its error log', async () => {

@@ -10,6 +10,8 @@ import type { Guest } from '../guest/run-script.ts';
 import { insertMachine, removeMachine, snapshotIdOf, startMachine } from '../machines/open-machine.ts';
 import { describeFailure, isRetryable } from '../sessions/describe-failure.ts';
 import { StepError } from '../sessions/driver.ts';
+import { ensureImage } from './ensure-image.ts';
+import { installPackages } from './install-packages.ts';
 import { type StartedAgent, startAgent } from './start-agent.ts';
 import { TemplateLog } from './template-log.ts';
 
@@ -73,12 +75,16 @@ async function build(deps: WorkerDeps, template: Template, log: TemplateLog): Pr
     insertMachine(tx, { orgId, hostId, lease: 1, purpose: 'template', owner }),
   );
 
-  const { host, view } = await timed(log, 'Boot the image', () =>
-    startMachine(deps, { machine, repositoryId, owner, source: { kind: 'image' }, size: environment.size }),
+  await ensureImage(deps, hostId, environment.image, log);
+  const source = { kind: 'image', variant: environment.image } as const;
+  const { host, view } = await timed(log, `Boot the image ${environment.image}`, () =>
+    startMachine(deps, { machine, repositoryId, owner, source, size: environment.size }),
   );
   log.line(`  ${view.accelerator === 'tcg' ? 'emulated' : 'hardware'} machine, ${JSON.stringify(view.timingsMs)}`);
   const guest: Guest = { host, machineId: machine.id };
   await timed(log, `Clone ${commitSha.slice(0, 10)}`, () => cloneWorkspace(guest, origin, commitSha));
+  if (environment.packages.length > 0)
+    await timed(log, `Install ${environment.packages.join(' ')}`, () => installPackages(guest, environment.packages, log));
   for (const [index, command] of environment.setup.entries())
     await timed(log, `$ ${command}`, () => setUp(guest, index, command, log));
   const started = await timed(log, `Start the agent ${deps.agent.name}`, () =>

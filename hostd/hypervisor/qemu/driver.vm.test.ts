@@ -11,9 +11,9 @@ const reason = await whyNoVms();
 
 describe.skipIf(reason !== null)(`QEMU${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
   describeDriver('qemu', async () => {
-    const { layout, driver, jails, imageId } = await openTestHost();
+    const { layout, driver, jails, imageIds } = await openTestHost();
     const { platform } = driver;
-    const image = layout.image(imageId);
+    const image = layout.image(imageIds.base);
     const workDir = await mkdtemp(path.join(layout.dataDir, 'contract-'));
     const remove = async () => {
       for (const dir of [workDir, path.join(layout.runDir, path.basename(workDir))])

@@ -10,7 +10,8 @@ import { makeDirs } from '../../storage/volume.ts';
 import { Machines } from '../machines.ts';
 import { FakeGuestSide } from './fake-guest-side.ts';
 
-export const IMAGE_ID = 'debian12-fake';
+export const IMAGE_ID = 'debian12-base-fake';
+export const DESKTOP_IMAGE_ID = 'debian12-desktop-fake';
 
 /** A data directory of its own with machines that are not real; hostd can be restarted over it. */
 export async function makeFakeWorld() {
@@ -38,7 +39,7 @@ export async function makeFakeWorld() {
         driver,
         guest,
         log,
-        imageId: IMAGE_ID,
+        imageIds: { base: IMAGE_ID, desktop: DESKTOP_IMAGE_ID },
         acceleratorReason: 'fake',
         isolationLacks: [],
         version: '0',

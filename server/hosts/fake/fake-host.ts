@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { HostdErrorCode } from '../../../hostd/contract/errors.ts';
+import { IMAGE_VARIANTS, type ImageVariant, type ImageView } from '../../../hostd/contract/images.ts';
 import {
   type Accelerator,
   type CheckpointMachine,
@@ -26,6 +27,11 @@ export class FakeRefusal extends Error {
   }
 }
 
+export function anImage(variant: ImageVariant, state: ImageView['state']): ImageView {
+  const contentId = state === 'ready' ? 'c0ffee'.repeat(10) : null;
+  return { variant, imageId: `img_${variant}`, state, contentId, storedBytes: 0, builtAt: null, stage: null, failure: null };
+}
+
 /**
  * hostd's verbs over memory, for tests of everything above them: same states, same fencing, same idempotence, no QEMU.
  * `faults` makes the next call of a verb fail; `calls` tells what was asked.
@@ -38,6 +44,8 @@ export class FakeHost {
   readonly programs = new Map<string, FakeProgram>();
   readonly calls: string[] = [];
   readonly faults = new Map<string, FakeRefusal>();
+  /** Every image is there, until a test says otherwise. */
+  images: ImageView[] = IMAGE_VARIANTS.map((variant) => anImage(variant, 'ready'));
   /** Called after a guest came to be by a cold boot, before the caller hears of it. */
   onBoot: (guest: FakeGuest) => void = () => {};
 
@@ -61,11 +69,11 @@ export class FakeHost {
       acceleratorReason: 'a fake needs none',
       qemuVersion: '0',
       cores: 2,
-      memoryMiB: 4096,
-      memoryFreeMiB: 2048,
+      memoryMiB: 8192,
+      memoryFreeMiB: 4096,
       diskFreeBytes: 1e10,
       reflink: true,
-      imageId: 'img_fake',
+      images: this.images,
       machines: this.machines.size,
       isolationLacks: [],
     };
@@ -90,6 +98,14 @@ export class FakeHost {
     this.machines.set(id, machine);
     this.onCreate(machine);
     return machine;
+  }
+
+  /** A build is under way from here on; a test decides how it goes on. */
+  buildImage(variant: ImageVariant): ImageView {
+    this.note('buildImage', variant);
+    const found = this.images.find((image) => image.variant === variant)!;
+    if (found.state !== 'ready') Object.assign(found, { state: 'building', stage: found.stage ?? 'starting', failure: null });
+    return found;
   }
 
   private guestFrom({ source }: CreateMachine): FakeGuest {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { z } from 'zod';
 import { HOSTD_ERROR_STATUS, type HostdErrorCode } from '../../../hostd/contract/errors.ts';
+import { imageVariantSchema } from '../../../hostd/contract/images.ts';
 import {
   checkpointMachineSchema,
   createMachineSchema,
@@ -99,6 +100,10 @@ async function route(fake: FakeHost, req: IncomingMessage, res: ServerResponse):
       res.writeHead(200).end(bytes);
       return;
     }
+    case 'GET images':
+      return reply(res, fake.images);
+    case 'PUT images/:id':
+      return reply(res, fake.buildImage(imageVariantSchema.parse(id)));
     case 'GET snapshots':
       return reply(
         res,
