@@ -1,5 +1,5 @@
 'use client';
-import { Bell, FileCode, FileDiff, GitPullRequest, Globe, SquareTerminal } from 'lucide-react';
+import { Bell, FileCode, FileDiff, GitPullRequest, Globe, Monitor, SquareTerminal } from 'lucide-react';
 import dynamic from 'next/dynamic';
 import { useState } from 'react';
 import { ChangePanel } from '../change/change-panel.tsx';
@@ -10,7 +10,7 @@ import { SessionDiff } from './session-diff.tsx';
 import type { SessionView } from './session-page.tsx';
 import { WakesPanel } from './wakes-panel.tsx';
 
-// Monaco and xterm come when they are first looked at.
+// Monaco, xterm and noVNC come when they are first looked at.
 const FilesPanel = dynamic(() => import('../editor/files-panel.tsx').then((module) => module.FilesPanel), {
   ssr: false,
   loading: () => <Loading label="Loading the editor" />,
@@ -20,15 +20,22 @@ const TerminalPanel = dynamic(() => import('../terminal/terminal-panel.tsx').the
   loading: () => <Loading label="Loading the terminal" />,
 });
 
-export const VIEWS = ['diff', 'files', 'terminal', 'change', 'wakes', 'egress'] as const;
+const DesktopPanel = dynamic(() => import('../desktop/desktop-panel.tsx').then((module) => module.DesktopPanel), {
+  ssr: false,
+  loading: () => <Loading label="Loading the desktop" />,
+});
+
+export const VIEWS = ['diff', 'files', 'terminal', 'desktop', 'change', 'wakes', 'egress'] as const;
 export type View = (typeof VIEWS)[number];
 
 export function useTabs(view: SessionView): Tab<View>[] {
-  const { change, wakes } = view;
+  const { change, wakes, hasDesktop } = view;
+  const desktop: Tab<View> = { id: 'desktop', label: 'Desktop', icon: <Monitor aria-hidden /> };
   return [
     { id: 'diff', label: 'Diff', icon: <FileDiff aria-hidden /> },
     { id: 'files', label: 'Files', icon: <FileCode aria-hidden /> },
     { id: 'terminal', label: 'Terminal', icon: <SquareTerminal aria-hidden /> },
+    ...(hasDesktop ? [desktop] : []),
     { id: 'change', label: 'Change', icon: <GitPullRequest aria-hidden />, count: change ? `#${change.number}` : undefined },
     { id: 'wakes', label: 'Wakes', icon: <Bell aria-hidden />, count: wakes.length },
     { id: 'egress', label: 'Egress', icon: <Globe aria-hidden /> },
@@ -59,6 +66,11 @@ export function Workspace({ view, shown }: Props) {
       {opened.has('terminal') && (
         <TabPanel id="terminal" className={hidden('terminal')}>
           <TerminalPanel view={view} visible={shown === 'terminal'} />
+        </TabPanel>
+      )}
+      {opened.has('desktop') && (
+        <TabPanel id="desktop" className={hidden('desktop')}>
+          <DesktopPanel view={view} visible={shown === 'desktop'} />
         </TabPanel>
       )}
       {shown === 'change' && (

@@ -159,6 +159,9 @@ describe.skipIf(!hasSshd)(
         expect(await status('/v1/machines', `Bearer ${TOKEN}`)).toBe(404);
         expect(await status(machineUrl('pty', { name: 'a:b' }), `Bearer ${TOKEN}`)).toBe(400);
         expect(await status(`/v1/machines/${ASLEEP}/pty`, `Bearer ${TOKEN}`)).toBe(409);
+        expect(await status(machineUrl('desktop', { viewOnly: '1' }), 'Bearer wrong')).toBe(401);
+        expect(await status(machineUrl('desktop'), `Bearer ${TOKEN}`)).toBe(400);
+        expect(await status(`/v1/machines/${ASLEEP}/desktop?viewOnly=1`, `Bearer ${TOKEN}`)).toBe(409);
       });
     });
 

@@ -2,11 +2,10 @@ import type { ClientChannel } from 'ssh2';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { ptyControlSchema } from '../contract/machines.ts';
-import type { GuestChannel } from '../guest/channel.ts';
 import { openTerminal, TERMINAL_NAME, type TerminalRequest } from '../guest/pty.ts';
+import type { GuestSession } from './guest-session.ts';
+import { sendOutput } from './send-output.ts';
 
-/** Above this many unsent bytes the guest's output waits; below half of it, it goes on. */
-const UNSENT_BYTES_MAX = 256 * 1024;
 const CLIENT_DEADLINE_MS = 30_000;
 /** The web sends at most 64,000 characters of input at a time, each up to four bytes. */
 export const PTY_MESSAGE_BYTES_MAX = 256 * 1024;
@@ -19,13 +18,11 @@ export const ptyQuerySchema = z.object({
   rows: z.coerce.number().int().min(1).max(1000).default(24),
 }) satisfies z.ZodType<TerminalRequest>;
 
-export type PtySession = { channel: GuestChannel; touch: () => void };
-
 /**
  * Joins a websocket to a terminal until one of them ends. When only the connection into the guest is lost, it attaches to the
  * same tmux session again and the websocket stays. Closes with 1000 `exited`, 1001 `machine gone` or 1011 and the cause.
  */
-export async function servePty(ws: WebSocket, session: PtySession, request: TerminalRequest): Promise<void> {
+export async function servePty(ws: WebSocket, session: GuestSession, request: TerminalRequest): Promise<void> {
   let size = { cols: request.cols, rows: request.rows };
   let terminal: ClientChannel | null = null;
   ws.on('message', (data: Buffer, isBinary: boolean) => {
@@ -68,12 +65,7 @@ function copyOutput(terminal: ClientChannel, ws: WebSocket): Promise<boolean> {
       exited = true;
     });
     terminal.once('close', () => resolve(exited));
-    terminal.on('data', (chunk: Buffer) => {
-      ws.send(chunk, { binary: true }, () => {
-        if (ws.bufferedAmount < UNSENT_BYTES_MAX / 2) terminal.resume();
-      });
-      if (ws.bufferedAmount > UNSENT_BYTES_MAX) terminal.pause();
-    });
+    sendOutput(terminal, ws);
   });
 }
 

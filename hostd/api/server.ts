@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { HOSTD_ERROR_STATUS, type HostdErrorBody } from '../contract/errors.ts';
 import { idSchema } from '../contract/machines.ts';
 import { CONTRACT_VERSION } from '../contract/version.ts';
@@ -8,12 +8,14 @@ import { HostdError, messageOf, toErrorBody } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { requireToken } from './auth.ts';
 import { parse } from './body.ts';
+import { desktopQuerySchema, serveDesktop } from './desktop-socket.ts';
+import type { GuestSession } from './guest-session.ts';
 import { PTY_MESSAGE_BYTES_MAX, ptyQuerySchema, servePty } from './pty-socket.ts';
 import { findRoute, type RouteDeps } from './routes.ts';
 
 export type ApiOptions = RouteDeps & { token: string; log: Logger };
 
-const PTY_PATH = /^\/v1\/machines\/([^/]+)\/pty$/;
+const SOCKET_PATH = /^\/v1\/machines\/([^/]+)\/(pty|desktop)$/;
 
 /** The HTTP and websocket server of the contract (contract/machines.ts); the caller listens. One log line per request. */
 export function createApi(options: ApiOptions): Server {
@@ -79,6 +81,18 @@ function sendJson(res: ServerResponse, status: number, body: unknown): void {
   res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(JSON.stringify(body));
 }
 
+type Join = { name: string; serve: (ws: WebSocket, session: GuestSession) => Promise<void> };
+
+/** What a websocket is to be joined to, and the name under which its input counts as activity. */
+function joinOf(kind: 'pty' | 'desktop', query: Record<string, string>): Join {
+  if (kind === 'desktop') {
+    const request = parse(desktopQuerySchema, query);
+    return { name: 'desktop', serve: (ws, session) => serveDesktop(ws, session, request) };
+  }
+  const request = parse(ptyQuerySchema, query);
+  return { name: request.name, serve: (ws, session) => servePty(ws, session, request) };
+}
+
 function serveUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer, sockets: WebSocketServer, options: ApiOptions): void {
   socket.on('error', () => socket.destroy());
   const { log, guests } = options;
@@ -86,20 +100,20 @@ function serveUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer, socket
     requireToken(req.headers.authorization, options.token);
     requireContract(req.headers['x-warren-contract']);
     const url = new URL(req.url ?? '/', 'http://hostd.invalid');
-    const match = PTY_PATH.exec(url.pathname);
+    const match = SOCKET_PATH.exec(url.pathname);
     if (!match) throw new HostdError('not_found', { message: `hostd has no websocket at ${url.pathname}` });
     const id = parse(idSchema, match[1]);
-    const request = parse(ptyQuerySchema, Object.fromEntries(url.searchParams));
-    const session = guests.terminal(id, request.name);
+    const { name, serve } = joinOf(match[2] as 'pty' | 'desktop', Object.fromEntries(url.searchParams));
+    const session = guests.terminal(id, name);
     sockets.handleUpgrade(req, socket, head, (ws) => {
       const startedAt = performance.now();
       ws.on('error', () => ws.terminate());
       ws.once('close', () => {
         session.close();
         const durationMs = Math.round(performance.now() - startedAt);
-        log.info({ event: 'api.pty', id, name: request.name, durationMs }, 'terminal closed');
+        log.info({ event: 'api.socket', id, name, durationMs }, 'a websocket into a machine closed');
       });
-      servePty(ws, session, request).catch((error) => {
+      serve(ws, session).catch((error) => {
         ws.resume();
         ws.close(1011, messageOf(error).slice(0, 100));
       });
@@ -109,6 +123,6 @@ function serveUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer, socket
     const json = JSON.stringify({ ok: false, error: body });
     const head = `HTTP/1.1 ${HOSTD_ERROR_STATUS[body.code]} Refused\r\ncontent-type: application/json\r\nconnection: close\r\n`;
     socket.end(`${head}content-length: ${Buffer.byteLength(json)}\r\n\r\n${json}`);
-    log.info({ event: 'api.pty_refused', code: body.code }, 'terminal refused');
+    log.info({ event: 'api.socket_refused', code: body.code }, 'a websocket into a machine was refused');
   }
 }

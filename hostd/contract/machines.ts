@@ -28,6 +28,7 @@ import { imageVariantSchema, imageViewSchema } from './images.ts';
  *   GET    /v1/machines/:machineId/activity      Activity       (what still works inside: idle decisions)
  *   GET    /v1/machines/:machineId/console       -> text, the last CONSOLE_BYTES_MAX bytes
  *   WS     /v1/machines/:machineId/pty           ?name&user&cwd&cols&rows  binary frames = bytes, text frames = PtyControl
+ *   WS     /v1/machines/:machineId/desktop       ?viewOnly=0|1  binary frames = RFB 3.8 (VNC); viewOnly drops the client's input
  *   GET    /v1/images                            ImageView[]    (images.ts)
  *   PUT    /v1/images/:variant                   -> ImageView   starts a build unless it is ready or building (safe to repeat)
  *   GET    /v1/snapshots                         SnapshotView[]
@@ -247,7 +248,7 @@ export const fileEntrySchema = z.object({
 export type FileEntry = z.infer<typeof fileEntrySchema>;
 
 export const activitySchema = z.object({
-  /** Open terminals and the time of their last input. */
+  /** Open terminals, and desktops under the name `desktop`, with the time of their last input. */
   terminals: z.array(z.object({ name: z.string(), lastInputAt: z.iso.datetime() })),
   /** Exec calls in flight. */
   execs: z.number().int(),
@@ -327,6 +328,8 @@ export const GUEST = {
   /** `AGENT_COMMAND=…` and the agent's environment, read by warren-agent.service. */
   agentEnv: '/etc/warren/agent.env',
   agentUnit: 'warren-agent.service',
+  /** Where the VNC server of an image with a desktop listens. */
+  desktopSocket: '/run/warren-desktop/vnc.sock',
   /** The egress proxy as seen from inside. */
   proxyUrl: 'http://127.0.0.1:3128',
 } as const;

@@ -53,7 +53,7 @@ export type HostFacts = {
 export async function readFacts(env: HostEnv): Promise<HostFacts> {
   const layout = layoutOf(env.HOSTD_DATA_DIR);
   const volume = await attempt(() => prepareDataDir(layout));
-  const imageId = (await currentImageIds()).base;
+  const { base: imageId } = await currentImageIds();
   const imageBuilt = volume.ok && (await findImage(layout, imageId)) !== null;
   return {
     now: Date.now(),

@@ -116,7 +116,7 @@ export class Guests implements GuestSide {
     return openFollow({ ...options, channel: this.#get(machineId).channel });
   }
 
-  /** The channel for a terminal, and the entry under which its input counts as activity until `close`. */
+  /** The channel for a terminal or the desktop, and the entry under which its input counts as activity until `close`. */
   terminal(machineId: string, name: string): { channel: GuestChannel; touch: () => void; close: () => void } {
     const guest = this.#get(machineId);
     const entry: OpenTerminal = { name, lastInputAt: new Date() };

@@ -9,6 +9,7 @@ export const AUDIT_ACTIONS = [
   'session.turn_cancelled',
   'file.written',
   'terminal.opened',
+  'desktop.opened',
   'repository.created',
   'template.rebuild',
   'change.merged',

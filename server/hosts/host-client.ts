@@ -36,6 +36,8 @@ import { httpRequest, readBody } from './http-request.ts';
 
 export type PtyRequest = { name: string; user?: 'agent' | 'root'; cwd?: string; cols: number; rows: number };
 
+export type HostSocket = { url: string; headers: Record<string, string> };
+
 /** What the control plane can ask of one host. Every method rejects with HostError and nothing else. */
 export interface HostClient {
   host(): Promise<HostView>;
@@ -63,7 +65,9 @@ export interface HostClient {
   snapshots(): Promise<SnapshotView[]>;
   removeSnapshot(snapshotId: string): Promise<void>;
   /** Where to open the terminal's websocket, and the headers that authorise it. */
-  pty(machineId: string, request: PtyRequest): { url: string; headers: Record<string, string> };
+  pty(machineId: string, request: PtyRequest): HostSocket;
+  /** The same for the machine's desktop. */
+  desktop(machineId: string, request: { viewOnly: boolean }): HostSocket;
 }
 
 /** How long each verb may take; a verb under emulation on a busy host is slow, not broken. */
@@ -204,6 +208,10 @@ export function createHostClient({ url, token, onCall }: HostClientOptions): Hos
     pty: (machineId, request) => {
       const params = { user: 'agent', cwd: '/workspace', ...request };
       return { url: base.replace(/^http/, 'ws') + machinePath(machineId, `/pty${query(params)}`), headers };
+    },
+    desktop: (machineId, { viewOnly }) => {
+      const path = machinePath(machineId, `/desktop${query({ viewOnly: viewOnly ? 1 : 0 })}`);
+      return { url: base.replace(/^http/, 'ws') + path, headers };
     },
   };
 }

@@ -48,6 +48,17 @@ export const terminalResizeSchema = terminalOpenSchema.omit({ orgSlug: true });
 export const terminalInputSchema = terminalRefSchema.extend({ data: z.string().max(TERMINAL_INPUT_CHARS_MAX) });
 export const terminalConsumedSchema = terminalRefSchema.extend({ chars: z.number().int().min(0) });
 
+/** Of one `desktop.input`; pages cut longer pastes into pieces. */
+export const DESKTOP_INPUT_BYTES_MAX = 64 * 1024;
+
+/** A page shows one desktop of a session at a time. */
+export const desktopOpenSchema = z.object({ orgSlug: z.string().max(100), sessionId: z.string().max(50) });
+export const desktopRefSchema = desktopOpenSchema.pick({ sessionId: true });
+export const desktopInputSchema = desktopRefSchema.extend({
+  data: z.instanceof(Uint8Array).refine((data) => data.byteLength <= DESKTOP_INPUT_BYTES_MAX, 'too long'),
+});
+export const desktopConsumedSchema = desktopRefSchema.extend({ bytes: z.number().int().min(0) });
+
 /** Client to server; the last argument of each is the acknowledgement. */
 export type ClientEvents = {
   subscribe: (org: z.infer<typeof subscribeSchema>, ack: (reply: Ack) => void) => void;
@@ -57,12 +68,23 @@ export type ClientEvents = {
   /** Characters written to the screen since the last report; the server pauses the stream past TERMINAL_WINDOW_CHARS. */
   'terminal.consumed': (input: z.infer<typeof terminalConsumedSchema>) => void;
   'terminal.close': (input: z.infer<typeof terminalRefSchema>) => void;
+  'desktop.open': (input: z.infer<typeof desktopOpenSchema>, ack: (reply: Ack) => void) => void;
+  /** The client's half of an RFB 3.8 connection. */
+  'desktop.input': (input: { sessionId: string; data: Uint8Array }) => void;
+  /** Bytes taken in since the last report; the server pauses the stream past DESKTOP_WINDOW_BYTES. */
+  'desktop.consumed': (input: z.infer<typeof desktopConsumedSchema>) => void;
+  'desktop.close': (input: z.infer<typeof desktopRefSchema>) => void;
 };
 
 export type ServerEvents = {
   notice: (notice: Notice) => void;
   'terminal.output': (output: { sessionId: string; name: string; data: string }) => void;
   'terminal.ended': (end: { sessionId: string; name: string; reason: 'exited' | 'asleep' | 'lost' }) => void;
+  /** A Buffer here, an ArrayBuffer in the page. */
+  'desktop.output': (output: { sessionId: string; data: Uint8Array | ArrayBuffer }) => void;
+  'desktop.ended': (end: { sessionId: string; reason: 'exited' | 'asleep' | 'lost' }) => void;
 };
 
 export const TERMINAL_WINDOW_CHARS = 100_000;
+/** A whole screen without compression is four megabytes. */
+export const DESKTOP_WINDOW_BYTES = 4 * 1024 * 1024;

@@ -37,7 +37,12 @@ beforeAll(async () => {
   server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   origin = `http://127.0.0.1:${portOf(server)}`;
-  const host = { pty: () => ({ url: `ws://127.0.0.1:${portOf(machine)}`, headers: {} }) } as unknown as HostClient;
+  const url = `ws://127.0.0.1:${portOf(machine)}`;
+  const desktop = (_id: string, { viewOnly }: { viewOnly: boolean }) => ({
+    url: `${url}/${viewOnly ? 'look' : 'touch'}`,
+    headers: {},
+  });
+  const host = { pty: () => ({ url, headers: {} }), desktop } as unknown as HostClient;
   services = testServices(database, { url: origin, host });
   gateway = createGateway(services, server);
   const listening = Promise.withResolvers<void>();
@@ -166,22 +171,79 @@ describe('notices', () => {
   });
 });
 
-describe('terminals', () => {
-  async function anAwakeSession(): Promise<string> {
-    const machineId = newId('machine');
-    const session = await aSession(db, org, { state: 'running', machineId });
-    const data = {
-      id: machineId,
-      orgId: org.orgId,
-      hostId: newId('host'),
-      purpose: 'session',
-      sessionId: session.id,
-      lease: 1,
-    } as const;
-    await withOrg(db, org.orgId, (tx) => tx.machine.create({ data }));
-    return session.id;
+async function anAwakeSession(): Promise<string> {
+  const machineId = newId('machine');
+  const session = await aSession(db, org, { state: 'running', machineId });
+  const owner = { purpose: 'session', sessionId: session.id, lease: 1 } as const;
+  const data = { id: machineId, orgId: org.orgId, hostId: newId('host'), ...owner };
+  await withOrg(db, org.orgId, (tx) => tx.machine.create({ data }));
+  return session.id;
+}
+
+describe('desktops', () => {
+  const request = (sessionId: string, orgSlug = org.slug) => ({ orgSlug, sessionId });
+
+  async function openDesktop(client: Client, sessionId: string): Promise<{ guest: WebSocket; asked: string }> {
+    const connected = new Promise<{ guest: WebSocket; asked: string }>((resolve) =>
+      machine.once('connection', (guest, req) => resolve({ guest, asked: req.url ?? '' })),
+    );
+    expect(await client.emitWithAck('desktop.open', request(sessionId))).toEqual({ ok: true });
+    return connected;
   }
 
+  it('carry bytes both ways, with input for developers and without for viewers', async () => {
+    const sessionId = await anAwakeSession();
+    const [owner, viewer] = [await signedIn(org.ownerId), await signedIn(await aMember(db, org.orgId, 'viewer'))];
+    expect((await openDesktop(viewer, sessionId)).asked).toBe('/look');
+    const { guest, asked } = await openDesktop(owner, sessionId);
+    expect(asked).toBe('/touch');
+    const heard = new Promise<Buffer>((resolve) => guest.once('message', resolve));
+    owner.emit('desktop.input', { sessionId, data: Uint8Array.of(0, 255, 128) });
+    expect([...(await heard)]).toEqual([0, 255, 128]);
+    const shown = once<{ sessionId: string; data: Buffer }>(owner, 'desktop.output');
+    guest.send(Buffer.of(1, 0, 200));
+    expect(await shown).toEqual({ sessionId, data: Buffer.of(1, 0, 200) });
+  });
+
+  it('are refused to outsiders and for sleeping machines, and say when the machine falls asleep', async () => {
+    const sessionId = await anAwakeSession();
+    const other = await anOrg(db, { name: 'Other' });
+    const [owner, outsider] = [await signedIn(org.ownerId), await signedIn(other.ownerId)];
+    expect(await outsider.emitWithAck('desktop.open', request(sessionId))).toMatchObject({ code: 'not_found' });
+    expect(await outsider.emitWithAck('desktop.open', request(sessionId, other.slug))).toMatchObject({ code: 'not_found' });
+    expect(await owner.emitWithAck('desktop.open', {} as never)).toMatchObject({ code: 'bad_request' });
+    const asleep = await aSession(db, org, { state: 'suspended' });
+    expect(await owner.emitWithAck('desktop.open', request(asleep.id))).toMatchObject({ code: 'asleep' });
+
+    const { guest } = await openDesktop(owner, sessionId);
+    await withOrg(db, org.orgId, (tx) => tx.session.update({ where: { id: sessionId }, data: { machineId: null } }));
+    const ended = once<{ reason: string }>(owner, 'desktop.ended');
+    guest.close(1001);
+    expect((await ended).reason).toBe('asleep');
+  });
+
+  it('close when input is no longer the person’s to give, and for viewers when they are removed', async () => {
+    const sessionId = await anAwakeSession();
+    const userId = await aMember(db, org.orgId, 'developer');
+    const client = await signedIn(userId);
+    const controlled = await openDesktop(client, sessionId);
+    const closed = new Promise((resolve) => controlled.guest.once('close', resolve));
+    await withOrg(db, org.orgId, (tx) => tx.member.updateMany({ where: { userId }, data: { role: 'viewer' } }));
+    await gateway.recheck();
+    await closed;
+
+    const watched = await openDesktop(client, sessionId);
+    expect(watched.asked).toBe('/look');
+    await gateway.recheck();
+    expect(watched.guest.readyState).toBe(watched.guest.OPEN);
+    const closedToo = new Promise((resolve) => watched.guest.once('close', resolve));
+    await withOrg(db, org.orgId, (tx) => tx.member.deleteMany({ where: { userId } }));
+    await gateway.recheck();
+    await closedToo;
+  });
+});
+
+describe('terminals', () => {
   const request = (sessionId: string, orgSlug = org.slug) => ({ orgSlug, sessionId, name: 'main', cols: 80, rows: 24 });
 
   async function openTerminal(client: Client, sessionId: string): Promise<WebSocket> {

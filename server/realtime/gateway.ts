@@ -3,6 +3,7 @@ import { Server, type Socket } from 'socket.io';
 import { isOwnOrigin } from '../auth/origin.ts';
 import { hasRole } from '../auth/roles.ts';
 import { findSignedInUser, readSessionToken, type SignedInUser } from '../auth/session.ts';
+import { DesktopRelay } from '../desktop/relay.ts';
 import type { Services } from '../services.ts';
 import { findMembership } from '../tenancy/find-membership.ts';
 import { TerminalRelay } from '../terminal/relay.ts';
@@ -12,7 +13,13 @@ import { type ClientEvents, type Notice, type ServerEvents, SOCKET_PATH, subscri
  * The browser's live connection. It is let in by Origin and session cookie, subscribed per organization, and asked again
  * on a timer: who was signed out or removed loses it within RECHECK_MS.
  */
-type SocketData = { user: SignedInUser; token: string; relay: TerminalRelay; orgSlugs: Map<string, string> };
+type SocketData = {
+  user: SignedInUser;
+  token: string;
+  relay: TerminalRelay;
+  desktops: DesktopRelay;
+  orgSlugs: Map<string, string>;
+};
 type GatewayServer = Server<ClientEvents, ServerEvents, Record<string, never>, SocketData>;
 type GatewaySocket = Socket<ClientEvents, ServerEvents, Record<string, never>, SocketData>;
 
@@ -52,7 +59,9 @@ export function createGateway(services: Services, httpServer: HttpServer): Gatew
       const token = readSessionToken(socket.handshake.headers.cookie, services.url);
       const user = await findSignedInUser(services.db, token, services.clock.now());
       if (!user || !token) return next(new Error('unauthorized'));
-      socket.data = { user, token, relay: new TerminalRelay(services, socket, user), orgSlugs: new Map() };
+      const relay = new TerminalRelay(services, socket, user);
+      const desktops = new DesktopRelay(services, socket, user);
+      socket.data = { user, token, relay, desktops, orgSlugs: new Map() };
       next();
     } catch (err) {
       services.logger.error({ event: 'realtime.handshake_failed', err }, 'handshake failed');
@@ -69,8 +78,13 @@ export function createGateway(services: Services, httpServer: HttpServer): Gatew
           ack({ ok: false, code: 'unavailable', message: 'Live updates are not available. Reload the page.' });
         });
     });
-    socket.data.relay.listen();
-    socket.on('disconnect', () => socket.data.relay.closeAll());
+    const { relay, desktops } = socket.data;
+    relay.listen();
+    desktops.listen();
+    socket.on('disconnect', () => {
+      relay.closeAll();
+      desktops.closeAll();
+    });
   });
 
   async function recheck(): Promise<void> {
@@ -107,17 +121,22 @@ async function subscribe(services: Services, socket: GatewaySocket, input: unkno
 }
 
 async function recheckSocket({ db, clock }: Services, socket: GatewaySocket): Promise<void> {
-  const { user, token, relay, orgSlugs } = socket.data;
+  const { user, token, relay, desktops, orgSlugs } = socket.data;
   if (!(await findSignedInUser(db, token, clock.now()))) {
     socket.disconnect(true);
     return;
   }
-  for (const [orgId, slug] of new Map([...orgSlugs, ...relay.orgSlugs()])) {
+  for (const [orgId, slug] of new Map([...orgSlugs, ...relay.orgSlugs(), ...desktops.orgSlugs()])) {
     const membership = await findMembership(db, user.id, slug);
     if (!membership || membership.org.id !== orgId) {
       orgSlugs.delete(orgId);
       await socket.leave(roomOf(orgId));
+      desktops.closeAll(orgId);
     }
-    if (!membership || !hasRole(membership.role, 'developer')) relay.closeAll(orgId);
+    if (!membership || !hasRole(membership.role, 'developer')) {
+      relay.closeAll(orgId);
+      // Who may still look opens it again, without input.
+      desktops.closeControlled(orgId);
+    }
   }
 }

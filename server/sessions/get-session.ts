@@ -1,5 +1,7 @@
+import { hasDesktop } from '../../hostd/contract/images.ts';
 import type { Check, Template } from '../../prisma/generated/client.ts';
 import type { Tx } from '../db.ts';
+import { environmentSchema } from '../environments/environment.ts';
 import { notFound } from '../errors.ts';
 import { computeStatus } from './status.ts';
 import { type TimelineEvent, type TimelineRow, timelineEventSchema } from './timeline.ts';
@@ -21,12 +23,15 @@ export async function getSession(tx: Tx, sessionId: string) {
   });
   const wakes = await tx.wake.findMany({ where: { sessionId }, orderBy: { requestedAt: 'desc' }, take: ROWS_MAX });
   const machine = session.machineId ? await tx.machine.findUnique({ where: { id: session.machineId } }) : null;
+  const template = session.templateId
+    ? await tx.template.findUnique({ where: { id: session.templateId }, select: { environment: true } })
+    : null;
   const suspends = await tx.sessionEvent.findMany({
     where: { sessionId, kind: 'suspended' },
     orderBy: { seq: 'desc' },
     take: ROWS_MAX,
   });
-  const template = session.state === 'provisioning' ? await findTemplateInProgress(tx, session.repositoryId) : null;
+  const inProgress = session.state === 'provisioning' ? await findTemplateInProgress(tx, session.repositoryId) : null;
   const checks = change
     ? await tx.check.findMany({ where: { changeId: change.id, commitSha: change.headSha }, orderBy: { createdAt: 'asc' } })
     : [];
@@ -47,7 +52,9 @@ export async function getSession(tx: Tx, sessionId: string) {
       createdAt: machine.createdAt,
     },
     suspends: suspends.flatMap(readSuspend),
-    templateProgress: template && summarizeTemplate(template),
+    templateProgress: inProgress && summarizeTemplate(inProgress),
+    /** Its machines have a screen. */
+    hasDesktop: template !== null && hasDesktop(environmentSchema.parse(template.environment).image),
   };
 }
 

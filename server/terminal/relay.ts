@@ -2,22 +2,22 @@ import type { Socket } from 'socket.io';
 import { WebSocket } from 'ws';
 import { GUEST, type PtyControl } from '../../hostd/contract/machines.ts';
 import { recordAudit } from '../audit/record.ts';
-import { hasRole } from '../auth/roles.ts';
 import type { SignedInUser } from '../auth/session.ts';
 import { withOrg } from '../db.ts';
 import {
   type Ack,
   type ClientEvents,
   type ServerEvents,
+  TERMINAL_WINDOW_CHARS,
   terminalConsumedSchema,
   terminalInputSchema,
   terminalOpenSchema,
   terminalRefSchema,
   terminalResizeSchema,
 } from '../realtime/contract.ts';
+import { endReason, openHostSocket } from '../realtime/host-socket.ts';
+import { openMachinePath, refuse } from '../realtime/open-machine-path.ts';
 import type { Services } from '../services.ts';
-import { findLiveMachine } from '../sessions/machine-files.ts';
-import { findMembership } from '../tenancy/find-membership.ts';
 import { FlowControl } from './flow-control.ts';
 
 /*
@@ -27,8 +27,6 @@ import { FlowControl } from './flow-control.ts';
 type Terminal = { orgId: string; orgSlug: string; sessionId: string; name: string; pty: WebSocket; flow: FlowControl };
 
 const TERMINALS_MAX = 16;
-const CONNECT_MS_MAX = 20_000;
-const NORMAL_CLOSURE = 1000;
 
 export class TerminalRelay {
   readonly #services: Services;
@@ -85,26 +83,17 @@ export class TerminalRelay {
     const parsed = terminalOpenSchema.safeParse(input);
     if (!parsed.success) return refuse('bad_request', 'The terminal’s name or size is not valid.');
     const { orgSlug, sessionId, name, cols, rows } = parsed.data;
+    const path = await openMachinePath(this.#services, this.#user, { orgSlug, sessionId, role: 'developer', what: 'A terminal' });
+    if (!path.ok) return path;
     const { db, hosts } = this.#services;
-
-    const membership = await findMembership(db, this.#user.id, orgSlug);
-    if (!membership) return refuse('not_found', 'There is no such session.');
-    const orgId = membership.org.id;
-    const found = await withOrg(db, orgId, async (tx) => ({
-      session: await tx.session.findUnique({ where: { id: sessionId }, select: { id: true } }),
-      machine: await findLiveMachine(tx, sessionId),
-    }));
-    if (!found.session) return refuse('not_found', 'There is no such session.');
-    if (!hasRole(membership.role, 'developer')) return refuse('unauthorized', 'A terminal needs the role developer.');
-    if (!found.machine) return refuse('asleep', 'The machine is asleep. Wake the session to open a terminal.');
+    const { orgId, machine } = path;
     const key = keyOf({ sessionId, name });
     this.#close(key);
     if (this.#terminals.size >= TERMINALS_MAX) return refuse('bad_request', `At most ${TERMINALS_MAX} terminals can be open.`);
 
-    const host = await hosts.client(found.machine.hostId);
-    const { url, headers } = host.pty(found.machine.machineId, { name, user: 'agent', cwd: GUEST.workspace, cols, rows });
-    const pty = new WebSocket(url, { headers, handshakeTimeout: CONNECT_MS_MAX, perMessageDeflate: false });
-    await opened(pty);
+    const host = await hosts.client(machine.hostId);
+    const request = { name, user: 'agent', cwd: GUEST.workspace, cols, rows } as const;
+    const pty = await openHostSocket(host.pty(machine.machineId, request));
     if (!this.#socket.connected) {
       pty.close();
       return refuse('unavailable', 'The page has gone.');
@@ -112,7 +101,7 @@ export class TerminalRelay {
     await withOrg(db, orgId, (tx) =>
       recordAudit(tx, { orgId, actor: this.#user.id, action: 'terminal.opened', target: sessionId, details: { name } }),
     );
-    this.#follow(key, { orgId, orgSlug, sessionId, name, pty, flow: new FlowControl(pty) });
+    this.#follow(key, { orgId, orgSlug, sessionId, name, pty, flow: new FlowControl(pty, TERMINAL_WINDOW_CHARS) });
     return { ok: true };
   }
 
@@ -133,16 +122,10 @@ export class TerminalRelay {
     pty.on('close', (code) => {
       if (this.#terminals.get(key) !== terminal) return;
       this.#terminals.delete(key);
-      this.#reasonFor(orgId, sessionId, code)
+      endReason(this.#services, { orgId, sessionId }, code)
         .catch(() => 'lost' as const)
         .then((reason) => this.#socket.emit('terminal.ended', { sessionId, name, reason }));
     });
-  }
-
-  async #reasonFor(orgId: string, sessionId: string, code: number): Promise<'exited' | 'asleep' | 'lost'> {
-    const machine = await withOrg(this.#services.db, orgId, (tx) => findLiveMachine(tx, sessionId));
-    if (!machine) return 'asleep';
-    return code === NORMAL_CLOSURE ? 'exited' : 'lost';
   }
 
   #find(ref: { sessionId: string; name: string }): Terminal | undefined {
@@ -159,16 +142,4 @@ export class TerminalRelay {
 
 function keyOf({ sessionId, name }: { sessionId: string; name: string }): string {
   return `${sessionId}/${name}`;
-}
-
-function refuse(code: Extract<Ack, { ok: false }>['code'], message: string): Ack {
-  return { ok: false, code, message };
-}
-
-function opened(pty: WebSocket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    pty.once('open', resolve);
-    pty.once('error', reject);
-    pty.once('close', () => reject(new Error('closed before it opened')));
-  });
 }

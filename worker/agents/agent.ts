@@ -10,6 +10,8 @@ export type AgentDefinition = {
   env: Record<string, string>;
   /** Files written before it starts: absolute path and text, owned by the agent's user. */
   files: { path: string; text: string }[];
+  /** Where it reads standing instructions of its user's, if it does. */
+  instructionsPath?: string;
   /** Messages of the agent's own that tell people nothing; left out of the timeline, kept in the raw frames. */
   noise?: RegExp;
 };

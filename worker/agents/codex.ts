@@ -12,6 +12,7 @@ export function codexAgent(model: AgentDefinition['model']): AgentDefinition {
     command: 'codex-acp',
     env: { HOME: '/home/agent', RUST_LOG: 'error' },
     files: [{ path: '/home/agent/.codex/config.toml', text: config(model.name) }],
+    instructionsPath: '/home/agent/.codex/AGENTS.md',
     // Said once per session about every model Codex was not built knowing.
     noise: /^Model metadata for `[^`]*` not found\./,
   };

@@ -12,6 +12,7 @@ import { describeFailure, isRetryable } from '../sessions/describe-failure.ts';
 import { StepError } from '../sessions/driver.ts';
 import { ensureImage } from './ensure-image.ts';
 import { installPackages } from './install-packages.ts';
+import { withInstructions } from './instructions.ts';
 import { type StartedAgent, startAgent } from './start-agent.ts';
 import { TemplateLog } from './template-log.ts';
 
@@ -88,7 +89,7 @@ async function build(deps: WorkerDeps, template: Template, log: TemplateLog): Pr
   for (const [index, command] of environment.setup.entries())
     await timed(log, `$ ${command}`, () => setUp(guest, index, command, log));
   const started = await timed(log, `Start the agent ${deps.agent.name}`, () =>
-    startAgent(guest, deps.agent, deps.patience.agentReplyMs),
+    startAgent(guest, withInstructions(deps.agent, environment.image), deps.patience.agentReplyMs),
   );
   log.line(
     `  ${started.agent.name} ${started.agent.version ?? ''}: start ${started.startMs} ms, initialize ${started.initializeMs} ms, conversation ${started.sessionMs} ms`,

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
+import { WebSocket } from 'ws';
 import type { Accelerator, Exec, ExecResult, MachineView } from '../../contract/machines.ts';
 import type { Fault } from '../../fault/fault-point.ts';
 import { layoutOf } from '../../storage/layout.ts';
@@ -126,6 +127,11 @@ export class HostdProcess {
     });
     if (reply.headers.get('content-type') !== 'application/json') return { ok: true, value: await reply.text() };
     return (await reply.json()) as Reply;
+  }
+
+  /** A websocket of the contract; its events are the caller's. */
+  webSocket(target: string): WebSocket {
+    return new WebSocket(`${this.#url.replace(/^http/, 'ws')}/${target}`, { headers: { authorization: `Bearer ${TOKEN}` } });
   }
 
   /** @throws the refusal as text */

@@ -1,0 +1,51 @@
+'use client';
+import { useRef } from 'react';
+import { useCanWrite, useOrg } from '../layout/org-context.tsx';
+import { AsleepNotice } from '../session/asleep-notice.tsx';
+import type { SessionView } from '../session/session-page.tsx';
+import { Badge } from '../ui/badge.tsx';
+import { Button } from '../ui/button.tsx';
+import { cn } from '../ui/cn.ts';
+import { Spinner } from '../ui/spinner.tsx';
+import { useDesktop } from './use-desktop.ts';
+
+/** The screen of the session's machine, with the agent's browser on it. Viewers see it and cannot touch it. */
+export function DesktopPanel({ view, visible }: { view: SessionView; visible: boolean }) {
+  if (view.session.state !== 'running') {
+    return <AsleepNotice view={view} what="Its desktop sleeps with it: the same windows are there when it wakes." />;
+  }
+  return <LiveDesktop sessionId={view.session.id} visible={visible} />;
+}
+
+function LiveDesktop({ sessionId, visible }: { sessionId: string; visible: boolean }) {
+  const { org } = useOrg();
+  const viewOnly = !useCanWrite();
+  const host = useRef<HTMLDivElement>(null);
+  const { state, reopen } = useDesktop(host, { orgSlug: org.slug, sessionId, viewOnly, visible });
+  return (
+    <div className="relative flex min-h-0 flex-1 flex-col bg-surface">
+      <div ref={host} data-own-keys className={cn('min-h-0 flex-1 overflow-hidden', state.kind !== 'open' && 'opacity-60')} />
+      {viewOnly && state.kind === 'open' && (
+        <span className="absolute top-2 right-2">
+          <Badge>view only</Badge>
+        </span>
+      )}
+      {state.kind !== 'open' && (
+        <div role="status" className="flex items-center gap-3 border-t px-3 py-2 text-muted text-xs">
+          {state.kind === 'opening' ? (
+            <>
+              <Spinner /> Opening the machine’s desktop…
+            </>
+          ) : (
+            <>
+              <span className="min-w-0 flex-1">{state.message}</span>
+              <Button size="sm" onClick={reopen}>
+                Open again
+              </Button>
+            </>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
