@@ -34,7 +34,7 @@ export type OpenJails = { jails: Jails; lacks: IsolationLack[] };
 export async function openJails(options: JailOptions): Promise<OpenJails> {
   const asRoot = process.getuid?.() === 0;
   const tree = await tryTree(options.layout);
-  const uids = asRoot ? await tryUids(options.uidRange) : lack<Uids>(NOT_ROOT);
+  const uids = asRoot ? await tryUids(options) : lack<Uids>(NOT_ROOT);
   const inside = tree.value === null ? null : await tryNamespaces(options.layout, tree.value, uids.value);
   const cgroups = await tryCgroups(options);
   const io = options.ioBytesPerSecond === null ? null : await findIoDevice(options.layout.dataDir);
@@ -85,7 +85,7 @@ async function tryTree(layout: Layout): Promise<Tried<JailTree>> {
   }
 }
 
-async function tryUids(rangeText: string): Promise<Tried<Uids>> {
+async function tryUids({ uidRange: rangeText, layout }: JailOptions): Promise<Tried<Uids>> {
   const what = 'a user id per machine';
   const fix = 'set HOSTD_UID_RANGE to ids that nobody uses, such as 1900000000-1900065535';
   try {
@@ -94,6 +94,7 @@ async function tryUids(rangeText: string): Promise<Tried<Uids>> {
     if (overlap !== null) return lack({ what, found: `HOSTD_UID_RANGE ${rangeText}: ${overlap}`, why: WHY_UIDS, fix });
     const uids = new Uids(range);
     await uids.prepare();
+    await uids.sweep(layout.runDir);
     return have(uids);
   } catch (error) {
     return lack({ what, found: messageOf(error), why: WHY_UIDS, fix });

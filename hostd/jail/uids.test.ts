@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -47,6 +47,14 @@ describe('user ids', () => {
     await uids.claim('/b');
     for (let time = 0; time < 2; time++) await uids.release('/a');
     expect(await readdir(dir)).toEqual(['5001']);
+  });
+
+  it('are taken back from machines of this hostd of which nothing is left, and from no other', async () => {
+    const uids = new Uids(RANGE, dir, 0);
+    await mkdir(path.join(dir, 'run', 'mch_lives'), { recursive: true });
+    for (const owner of ['run/mch_lives', 'run/mch_gone', 'other/mch_gone']) await uids.claim(path.join(dir, owner));
+    await uids.sweep(path.join(dir, 'run'));
+    expect((await readdir(dir)).filter((name) => /^\d+$/.test(name))).toEqual(['5000', '5002']);
   });
 
   it('come again late: the search goes on behind the last one', async () => {

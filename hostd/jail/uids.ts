@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HostdError } from '../errors.ts';
 import { isErrno } from '../storage/files.ts';
@@ -91,9 +91,24 @@ export class Uids {
     }
   }
 
+  /** Gives back what machines held whose directory, in `runDir`, is gone: nothing is left that could give it back. */
+  async sweep(runDir: string): Promise<void> {
+    for (const { uid, owner } of await this.#claims()) {
+      if (path.dirname(owner) !== runDir || (await exists(owner))) continue;
+      await rm(path.join(this.#dir, uid), { force: true });
+    }
+  }
+
   async #claims(): Promise<{ uid: string; owner: string }[]> {
     const names = await readdir(this.#dir);
     const targets = await Promise.all(names.map((name) => readlink(path.join(this.#dir, name)).catch(() => '')));
     return names.map((uid, index) => ({ uid, owner: targets[index]! }));
   }
+}
+
+function exists(dir: string): Promise<boolean> {
+  return access(dir).then(
+    () => true,
+    () => false,
+  );
 }
