@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { measureForks } from './figures/fork.ts';
 import { measureGrowth } from './figures/growth.ts';
 import { measureResume } from './figures/resume.ts';
+import { measureWithoutCache, WORSENS_BY } from './figures/sabotage.ts';
 import { soak } from './figures/soak.ts';
 import { measureWork } from './figures/work.ts';
 import { type GuestSize, SIZES } from './guest/prepare.ts';
@@ -157,6 +159,20 @@ async function soaking(run: Run, note: Note): Promise<void> {
   const subject = await openWarren(run, size, 'mch_benchsoak0001');
   const found = await soak({ cycles: run.options.cycles, subject, hostd: run.hostd, note });
   take(run, 'soak', { ...found, notes: found.failures });
+}
+
+/** `--sabotage`: what is taken away must be missed. */
+export async function sabotage(run: Run, note: Note): Promise<void> {
+  const { layout, host } = run.workspace;
+  const subject = await openWarren(run, run.size, 'mch_benchsabotag1');
+  const filesOf = (snapshotId: string) => {
+    const { memory, disk, deviceState } = layout.snapshot(snapshotId);
+    return [memory, disk, deviceState, ...(existsSync(host.layout.volumeFile) ? [host.layout.volumeFile] : [])];
+  };
+  const { worsens, ratios, samples } = await measureWithoutCache({ pairs: run.options.pairs, subject, filesOf, note });
+  take(run, 'sabotage', { figures: {}, ratios, samples });
+  if (!worsens)
+    throw new Error(`a resume with an empty page cache is not ${WORSENS_BY} times as slow: it does not measure what it says`);
 }
 
 function skip(run: Run, keys: string[], reason: string): void {

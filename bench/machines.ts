@@ -3,7 +3,7 @@ import { allocatedBytes } from '../hostd/storage/files.ts';
 import { ROOT } from '../scripts/settings.ts';
 import { stage } from '../scripts/stage.ts';
 import { describeMemory } from './corpus.ts';
-import { FIGURE_STAGES } from './figure-stages.ts';
+import { FIGURE_STAGES, sabotage } from './figure-stages.ts';
 import { fingerprint } from './fingerprint.ts';
 import { SIZES } from './guest/prepare.ts';
 import { measureLimits } from './measure-limits.ts';
@@ -52,8 +52,9 @@ async function begin(run: Pick<Run, 'options' | 'workspace' | 'samples' | 'open'
 
 async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
   const failed: string[] = [];
-  for (const name of run.options.figures) {
-    await stage(name, ({ note }) => FIGURE_STAGES[name](run, note)).catch((error) => {
+  const stages = run.options.figures.map((name) => [name, FIGURE_STAGES[name]] as const);
+  for (const [name, work] of [...stages, ...(run.options.sabotage ? [['sabotage', sabotage] as const] : [])]) {
+    await stage(name, ({ note }) => work(run, note)).catch((error) => {
       failed.push(name);
       run.report.notes.push(`${name} failed: ${lastWords(error)}`);
     });

@@ -148,7 +148,7 @@ export async function measureForks(options: Options): Promise<ForkResult> {
   const mebibytes = (bursts: Burst[]) => (median(perChild(bursts)) / 1024 / 1024).toFixed(0);
   return {
     figures: {
-      'fork20.timesFasterThanLoadvm': count === 20 ? ratios[`fork${count}`]!.low : null,
+      ...(count === 20 ? { 'fork20.timesFasterThanLoadvm': ratios[`fork${count}`]!.low } : {}),
       'memory.timesLessThanLoadvm': ratios['memory per fork']!.low,
       ...(idle ? { 'idle.hostdCpuPercent': idle.cpuPercent, 'idle.hostdRssMiB': idle.rssMiB } : {}),
     },

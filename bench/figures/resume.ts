@@ -80,8 +80,13 @@ export async function measureResume({ pairs, coldPairs, subject, peers, plain, n
     samples,
     awakeReplyMs: Math.min(...awake),
     savevmMs: loadvm?.savevmMs ?? [],
-    notes: [stepsNote(steps)],
+    notes: [mediansNote({ ...samples, savevm: loadvm?.savevmMs ?? [] }), stepsNote(steps)],
   };
+}
+
+function mediansNote(samples: Record<string, number[]>): string {
+  const known = Object.entries(samples).filter(([, values]) => values.length > 0);
+  return `medians, ms: ${known.map(([name, values]) => `${name} ${Math.round(summarize(values).p50)}`).join(', ')}`;
 }
 
 /** hostd's own account of its last wake-ups: where the time goes. Not claimed. */
