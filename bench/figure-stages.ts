@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { measureForks } from './figures/fork.ts';
+import { followThroughApi, followThroughPort, measureFreeze } from './figures/freeze.ts';
 import { measureGrowth } from './figures/growth.ts';
 import { measureResume } from './figures/resume.ts';
 import { measureWithoutCache, WORSENS_BY } from './figures/sabotage.ts';
@@ -130,8 +131,32 @@ async function idle(run: Run, note: Note): Promise<void> {
   await plain.sleep();
 }
 
-async function freeze(run: Run): Promise<void> {
-  skip(run, ['freeze.timesShorterThanSavevm'], 'hostd has no verb for a checkpoint of a running machine yet');
+async function freeze(run: Run, note: Note): Promise<void> {
+  const { hostd, size, options, workspace } = run;
+  note('preparing guests');
+  const peer = await openLoadvm(run, size);
+  const subject = await openWarren(run, size, 'mch_benchfreeze01');
+  await peer.wake();
+  await subject.wake();
+  const found = await measureFreeze({
+    pairs: options.pairs,
+    subject: {
+      name: 'checkpoint',
+      guest: subject.guest,
+      follow: followThroughApi(hostd, subject.machineId),
+      act: () => subject.checkpoint(),
+    },
+    peer: {
+      name: 'savevm',
+      guest: peer.vm.guest(ANSWER_DEADLINE_MS),
+      follow: followThroughPort(path.join(workspace.plain(size, 'loadvm').socketDir, 'ssh')),
+      act: () => peer.save(),
+    },
+    note,
+  });
+  take(run, 'freeze', found);
+  await subject.sleep();
+  await peer.sleep();
 }
 
 const STORAGE_KEYS = ['storage.bytesPerDirtyByte', 'storage.incrementalTimesFasterThanRestic', 'storage.fleetVsBest'] as const;

@@ -7,15 +7,16 @@ import type { Side, SleepTimes, WakeTimes } from './side.ts';
 export class WarrenSide implements Side {
   readonly name = 'warren';
   readonly #hostd: Hostd;
-  readonly #machineId: string;
+  readonly machineId: string;
   #lease = newLease();
   #snapshots = 0;
   #latest: string | null = null;
+  readonly #checkpoints: string[] = [];
   #secret = '';
 
   private constructor(hostd: Hostd, machineId: string) {
     this.#hostd = hostd;
-    this.#machineId = machineId;
+    this.machineId = machineId;
   }
 
   /** Forks the template and leaves the fork asleep. */
@@ -28,11 +29,16 @@ export class WarrenSide implements Side {
 
   async #create(source: { kind: 'fork' | 'resume'; snapshotId: string }) {
     this.#lease += 1;
-    return this.#hostd.client.create(this.#machineId, { lease: this.#lease, source, egress: NO_EGRESS });
+    return this.#hostd.client.create(this.machineId, { lease: this.#lease, source, egress: NO_EGRESS });
+  }
+
+  #nextSnapshot(): string {
+    this.#snapshots += 1;
+    return `${this.machineId.replace('mch_', 'snp_')}${String(this.#snapshots).padStart(5, '0')}`;
   }
 
   get guest() {
-    return this.#hostd.guest(this.#machineId);
+    return this.#hostd.guest(this.machineId);
   }
 
   /** The snapshot it sleeps in, and the secret of the guest in it. */
@@ -43,21 +49,28 @@ export class WarrenSide implements Side {
 
   /** QEMU's process of the machine that is awake. */
   async pid(): Promise<number> {
-    return (await this.#hostd.client.machine(this.#machineId)).process!.pid;
+    return (await this.#hostd.client.machine(this.machineId)).process!.pid;
   }
 
   async sleep(): Promise<SleepTimes> {
     this.#secret = await renewSecret(this.guest);
     const former = this.#latest;
-    const snapshotId = `${this.#machineId.replace('mch_', 'snp_')}${String(++this.#snapshots).padStart(5, '0')}`;
+    const snapshotId = this.#nextSnapshot();
     await this.#hostd.client.removeSnapshot(snapshotId);
     const startedAt = performance.now();
-    const { processGone } = await this.#hostd.client.suspend(this.#machineId, { lease: this.#lease, snapshotId });
+    const { processGone } = await this.#hostd.client.suspend(this.machineId, { lease: this.#lease, snapshotId });
     const releasedMs = performance.now() - startedAt;
     if (!processGone) throw new Error('hostd says that the machine sleeps, and its process is still there');
     this.#latest = snapshotId;
     if (former) await this.#hostd.client.removeSnapshot(former);
     return { releasedMs };
+  }
+
+  /** A snapshot of the machine while it runs. */
+  async checkpoint(): Promise<void> {
+    const snapshotId = this.#nextSnapshot();
+    await this.#hostd.client.checkpoint(this.machineId, { lease: this.#lease, snapshotId });
+    this.#checkpoints.push(snapshotId);
   }
 
   async wake(): Promise<WakeTimes> {
@@ -76,7 +89,7 @@ export class WarrenSide implements Side {
   }
 
   async close(): Promise<void> {
-    await this.#hostd.client.remove(this.#machineId, this.#lease).catch(() => undefined);
-    if (this.#latest) await this.#hostd.client.removeSnapshot(this.#latest);
+    await this.#hostd.client.remove(this.machineId, this.#lease).catch(() => undefined);
+    for (const made of [this.#latest, ...this.#checkpoints]) if (made) await this.#hostd.client.removeSnapshot(made);
   }
 }

@@ -101,13 +101,19 @@ export class LoadvmSide implements Side {
     return this.#vm;
   }
 
+  /** A snapshot of the machine while it runs; it stands still meanwhile. */
+  async save(): Promise<void> {
+    await this.vm.monitor(`delvm ${TAG}`);
+    const startedAt = performance.now();
+    await this.vm.monitor(`savevm ${TAG}`);
+    this.savevmMs.push(performance.now() - startedAt);
+  }
+
   async sleep(): Promise<SleepTimes> {
     const vm = this.vm;
     this.#secret = await renewSecret(vm.guest(BOOT_DEADLINE_MS));
-    await vm.monitor(`delvm ${TAG}`);
     const startedAt = performance.now();
-    await vm.monitor(`savevm ${TAG}`);
-    this.savevmMs.push(performance.now() - startedAt);
+    await this.save();
     await vm.quit();
     this.#vm = null;
     return { releasedMs: performance.now() - startedAt };
