@@ -14,9 +14,16 @@ export async function collectConsole(vm: Vm, files: MachineFiles): Promise<void>
     await writeFile(files.console, await lastBytes(files.console), { mode: 0o600 });
 }
 
-/** The last CONSOLE_BYTES_MAX bytes; empty when the guest printed nothing. */
+/**
+ * The last CONSOLE_BYTES_MAX bytes without control characters but line ends and tabs, because people read them in terminals and
+ * a guest would move their cursors and set their titles. Empty when the guest printed nothing.
+ */
 export async function readConsole(files: MachineFiles): Promise<string> {
-  return (await lastBytes(files.console)).toString('utf8');
+  return plainText((await lastBytes(files.console)).toString('utf8'));
+}
+
+export function plainText(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '');
 }
 
 async function lastBytes(file: string): Promise<Buffer> {
