@@ -15,7 +15,9 @@ npm run demo     the main job without a person, ending in one line of JSON
 npm run trouble  harms a running Warren part by part and looks what becomes of sessions (-- hostd qemu: only those)
 npm run doctor   what this computer can and cannot do for machines
 npm run kill-matrix -- hostd
-                 strikes hostd, QEMU and callers at every fault point and looks what is left (--json, --only=TEXT)`;
+                 strikes hostd, QEMU and callers at every fault point and looks what is left (--json, --only=TEXT)
+npm run escape-matrix
+                 lets a hostile machine try to get out, freshly booted, resumed and forked (--json, --only=CATEGORY)`;
 
 const args = process.argv.slice(2);
 const [command, ...rest] = args.filter((arg) => !arg.startsWith('-'));
@@ -42,6 +44,8 @@ try {
   else if (command === 'doctor') process.exitCode = await runOnHost('hostd/doctor/main.ts', flags);
   else if (command === 'kill-matrix' && rest[0] === 'hostd')
     process.exitCode = await runOnHost('hostd/kill-matrix/main.ts', flags);
+  else if (command === 'escape-matrix')
+    process.exitCode = (await runOnHost('hostd/guest/image/build.ts', [])) || (await runOnHost('scripts/escape/main.ts', flags));
   else throw new Error(`There is no command ${command}.\n${HELP}`);
 } catch (cause) {
   reportFailure(cause);
