@@ -20,6 +20,7 @@ const WHOLE: Remains = {
   socketDirs: ['mch_a'],
   mounts: [],
   uidOwners: ['mch_a'],
+  cgroups: ['mch_a'],
 };
 
 describe('what a crash may leave wrong', () => {
@@ -39,6 +40,7 @@ describe('what a crash may leave wrong', () => {
     ['a process of a machine that has exited', { processes: [...WHOLE.processes, qemu('mch_b', 9)] }],
     ['the keeper of a jail whose machine has exited', { processes: [...WHOLE.processes, keeper('mch_b', 9)] }],
     ['a user id that no machine runs as', { uidOwners: ['mch_a', 'mch_b'] }],
+    ['a cgroup in which no machine runs', { cgroups: ['mch_a', 'mch_b'] }],
     ['a machine with two user ids', { uidOwners: ['mch_a', 'mch_a'] }],
     ['a directory of no machine', { machineDirs: ['mch_a', 'mch_b', 'mch_c'] }],
     ['half a snapshot', { snapshotDirs: ['snp_a', 'snp_b'] }],

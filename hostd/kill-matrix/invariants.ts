@@ -1,9 +1,11 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { MachineView, SnapshotView } from '../contract/machines.ts';
-import { findByArgument } from '../hypervisor/qemu/process.ts';
+import { findByArgument, waitGone } from '../hypervisor/qemu/process.ts';
+import { findCgroup2 } from '../jail/cgroups.ts';
 import { CLAIMS_DIR } from '../jail/uids.ts';
 import type { HostdProcess } from '../machines/testing/hostd-process.ts';
+import type { Layout } from '../storage/layout.ts';
 
 /** Everything of one host that a crash may leave wrong, as seen from outside of hostd. */
 export type Remains = {
@@ -20,7 +22,11 @@ export type Remains = {
   mounts: string[];
   /** Machines that hold a user id. */
   uidOwners: string[];
+  /** Machines that have a cgroup. */
+  cgroups: string[];
 };
+
+const KEEPER_ENDS_MS = 2_000;
 
 export async function lookAround(hostd: HostdProcess): Promise<Remains> {
   const { layout } = hostd;
@@ -31,17 +37,7 @@ export async function lookAround(hostd: HostdProcess): Promise<Remains> {
   const files = await readdir(layout.dataDir, { recursive: true });
   const socketDirs = (await readdir(layout.runDir)).filter((name) => name.startsWith('mch_'));
   const machineIds = new Set([...machines.map(({ machineId }) => machineId), ...socketDirs, ...(await readdir(layout.machines))]);
-  const processes = await Promise.all(
-    [...machineIds].map(async (machineId) =>
-      Promise.all(
-        (await findByArgument(layout.sockets(machineId).dir)).map(async ({ pid }) => ({
-          machineId,
-          pid,
-          isKeeper: (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim() === 'bwrap',
-        })),
-      ),
-    ),
-  );
+  const processes = await Promise.all([...machineIds].map((machineId) => processesOf(machineId, layout.sockets(machineId).dir)));
   const claims = await readdir(CLAIMS_DIR).catch(() => []);
   const owners = await Promise.all(claims.map((uid) => readlink(path.join(CLAIMS_DIR, uid)).catch(() => '')));
   return {
@@ -55,7 +51,28 @@ export async function lookAround(hostd: HostdProcess): Promise<Remains> {
     socketDirs,
     mounts: await mountsBelow(layout.dataDir),
     uidOwners: owners.filter((dir) => path.dirname(dir) === layout.runDir).map((dir) => path.basename(dir)),
+    cgroups: await cgroupsOf(layout),
   };
+}
+
+/** A keeper ends by itself, a moment after the QEMU that it keeps: only one that stays is left over. */
+async function processesOf(machineId: string, socketDir: string): Promise<Remains['processes']> {
+  const found = await Promise.all(
+    (await findByArgument(socketDir)).map(async (ref) => {
+      const name = await readFile(`/proc/${ref.pid}/comm`, 'utf8').catch(() => '');
+      return { ref, isKeeper: name.trim() === 'bwrap' };
+    }),
+  );
+  const keepsNothing = found.every(({ isKeeper }) => isKeeper);
+  const gone = await Promise.all(found.map(({ ref }) => keepsNothing && waitGone(ref, KEEPER_ENDS_MS)));
+  return found.filter((_, index) => !gone[index]).map(({ ref, isKeeper }) => ({ machineId, pid: ref.pid, isKeeper }));
+}
+
+/** Names of machines that have a cgroup. */
+async function cgroupsOf(layout: Layout): Promise<string[]> {
+  const mount = findCgroup2(await readFile('/proc/self/mountinfo', 'utf8'));
+  const names = mount === null ? [] : await readdir(path.join(mount, 'warren')).catch(() => []);
+  return names.filter((name) => name.startsWith(`${layout.key}-`)).map((name) => name.slice(layout.key.length + 1));
 }
 
 async function mountsBelow(dir: string): Promise<string[]> {
@@ -65,7 +82,8 @@ async function mountsBelow(dir: string): Promise<string[]> {
 
 /** What must hold at every moment at which hostd answers, as sentences about what does not. */
 export function findBroken(remains: Remains): string[] {
-  const { machines, snapshots, processes, machineDirs, snapshotDirs, trash, unfinished, socketDirs, mounts, uidOwners } = remains;
+  const { machines, snapshots, processes, machineDirs, snapshotDirs, trash, unfinished, socketDirs, mounts, uidOwners, cgroups } =
+    remains;
   const alive = machines.filter(({ state }) => state !== 'exited');
   const names = (ids: string[]) => ids.sort().join(' ');
   const broken: string[] = [];
@@ -98,6 +116,11 @@ export function findBroken(remains: Remains): string[] {
     hold(
       alive.some(({ machineId }) => machineId === name),
       `a user id of ${name}, which does not run`,
+    );
+  for (const name of cgroups)
+    hold(
+      alive.some(({ machineId }) => machineId === name),
+      `a cgroup of ${name}, which does not run`,
     );
   hold(new Set(uidOwners).size === uidOwners.length, `machines with two user ids: ${names(uidOwners)}`);
   return broken;
