@@ -49,7 +49,8 @@ export class Hostd {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, MAIN], {
       env: {
         ...{ PATH: SYSTEM_PATH, NODE_ENV: 'production', HOSTD_DATA_DIR: dataDir, HOSTD_PORT: '0', HOSTD_TOKEN: token },
-        ...{ HOSTD_ACCELERATOR: accelerator, ...env },
+        // Few, as an operator would have; a burst outruns them.
+        ...{ HOSTD_ACCELERATOR: accelerator, HOSTD_SPARES: '2', ...env },
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -59,10 +60,10 @@ export class Hostd {
     return hostd;
   }
 
-  /** Runs as root in a machine. */
+  /** Runs as root in a machine. Like the peers' guests it is asked through the guest agent while SSH is not there. */
   guest(machineId: string): RunInGuest {
     return async (argv, options) => {
-      const done = await this.client.exec(machineId, { argv, user: 'root', ...options });
+      const done = await this.client.exec(machineId, { argv, user: 'root', network: false, ...options });
       if (done.exitCode === 0) return done.stdout;
       const how = done.timedOut ? 'ran out of time' : `ended with ${done.exitCode ?? done.signal}`;
       throw new Error(`${argv.join(' ')} ${how} in the guest: ${done.stderr.slice(-2000)}`);

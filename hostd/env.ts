@@ -23,6 +23,8 @@ const envSchema = z.object({
   HOSTD_CGROUP: z.string().startsWith('/', 'must be an absolute path below the mount point of cgroup v2').optional(),
   /** What one machine may read, and write, per second; 0 for no limit. */
   HOSTD_IO_MIB_PER_S: z.coerce.number().int().min(0).default(400),
+  /** QEMU processes that are kept waiting, so that a wake need not start one. Each holds some 11 MiB; 0 for none. */
+  HOSTD_SPARES: z.coerce.number().int().min(0).max(64).default(0),
   /** Skips the probe. Only for tests and for operators who know better. */
   HOSTD_ACCELERATOR: z.enum(ACCELERATORS).optional(),
   /** `point=action` of hostd/fault/fault-point.ts: strikes this process there. Only for tests. */

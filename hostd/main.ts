@@ -44,6 +44,7 @@ async function start(): Promise<void> {
     imageIds,
     acceleratorReason: accelerator.reason,
     isolationLacks: lacks,
+    spares: env.HOSTD_SPARES,
     version,
   });
   const prune = () =>
@@ -63,10 +64,9 @@ async function start(): Promise<void> {
   });
   const stop = (signal: string) => {
     log.info({ event: 'hostd.stopping', signal }, 'hostd stops, machines run on');
-    machines.close();
     server.close();
     server.closeAllConnections();
-    process.exit(0);
+    void machines.close().finally(() => process.exit(0));
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);

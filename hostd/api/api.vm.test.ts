@@ -57,7 +57,7 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
     const log = pino({ level: 'silent' });
     const guests = new Guests({ dial: createDial(), ownServices: ownServices({ npmUpstream: `${upstreamUrl}/registry` }), log });
     const { driver, imageIds } = host;
-    const facts = { acceleratorReason: 'test', isolationLacks: host.lacks, version: 'test' };
+    const facts = { acceleratorReason: 'test', isolationLacks: host.lacks, spares: 0, version: 'test' };
     machines = await Machines.open({ layout, driver, guest: guests, log, imageIds, ...facts });
     const images = new ImageBuilds({ layout, imageIds, log, onBuilt: () => {} });
     server = createApi({ machines, images, guests, token: TOKEN, log });

@@ -214,6 +214,8 @@ export const execSchema = z.object({
     .max(8 * 1024 * 1024)
     .optional(),
   timeoutMs: z.number().int().min(100).max(3_600_000).default(60_000),
+  /** False for what needs no way out of the machine: after a wake it can run a second before that is there. */
+  network: z.boolean().default(true),
 });
 export type Exec = z.input<typeof execSchema>;
 

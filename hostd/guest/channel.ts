@@ -62,6 +62,11 @@ export class GuestChannel {
     return this.#ended.signal;
   }
 
+  /** Whether `client` answers at once. */
+  get isConnected(): boolean {
+    return this.#client !== null;
+  }
+
   /** Being suspended or gone: `client` will not answer again. */
   get isParked(): boolean {
     return this.#closing;

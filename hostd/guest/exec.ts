@@ -5,9 +5,13 @@ import { buildCommand, type CommandOptions, KILL_AFTER_SECONDS } from './command
 import { LastBytes } from './last-bytes.ts';
 
 /** Beyond the guest's own time-out and kill: a guest that is too slow, or hostile, to end its processes. */
-const CHANNEL_GRACE_MS = (KILL_AFTER_SECONDS + 5) * 1000;
+export const CHANNEL_GRACE_MS = (KILL_AFTER_SECONDS + 5) * 1000;
 /** Exit codes of timeout(1): it ended the command, or had to kill it. */
 const TIMEOUT_CODES: readonly (number | null)[] = [124, 137];
+
+export function isTimeout(exitCode: number | null, durationMs: number, timeoutMs: number): boolean {
+  return TIMEOUT_CODES.includes(exitCode) && durationMs >= timeoutMs;
+}
 
 /** One command line on a channel of its own. Rejects with `guest_unreachable` when the connection is gone. */
 export function openCommand(client: Client, command: string): Promise<ClientChannel> {
@@ -64,7 +68,7 @@ export async function execInGuest(client: Client, input: ExecRequest): Promise<E
   if (!end)
     throw new HostdError('guest_unreachable', { message: 'the connection was lost while a command ran', phase: 'guest.exec' });
   const durationMs = performance.now() - startedAt;
-  const timedOut = gaveUp || (TIMEOUT_CODES.includes(end.code) && durationMs >= input.timeoutMs);
+  const timedOut = gaveUp || isTimeout(end.code, durationMs, input.timeoutMs);
   return {
     exitCode: timedOut ? null : end.code,
     signal: timedOut ? null : end.signal,

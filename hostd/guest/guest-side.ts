@@ -5,7 +5,8 @@ import type { Dial } from '../egress/dial.ts';
 import { EgressProxy } from '../egress/proxy.ts';
 import { HostdError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { GuestMachine, GuestSide } from '../machines/guest-port.ts';
+import type { GuestAgent, GuestMachine, GuestSide } from '../machines/guest-port.ts';
+import { execByAgent } from './agent-exec.ts';
 import { GuestChannel } from './channel.ts';
 import { execInGuest } from './exec.ts';
 import { listFiles, readFileInGuest } from './files.ts';
@@ -15,12 +16,13 @@ import { type WriteRequest, writeInGuest } from './write.ts';
 
 /** A cold boot under emulation on a busy host. */
 const READY_DEADLINE_MS = 120_000;
-/** How long a verb waits for a connection that is being made: after a wake, or again. */
-const VERB_DEADLINE_MS = 60_000;
+/** How long a verb waits for a connection that is being made, after a wake or again. Less than its caller waits for the verb. */
+const VERB_DEADLINE_MS = 45_000;
 
 type OpenTerminal = { name: string; lastInputAt: Date };
 
 type Guest = {
+  agent: GuestAgent;
   channel: GuestChannel;
   proxy: EgressProxy;
   execs: number;
@@ -54,7 +56,7 @@ export class Guests implements GuestSide {
       ...(login ? { login } : {}),
       ...(proxyPort === undefined ? {} : { proxyPort }),
     });
-    this.#guests.set(machineId, { channel, proxy, execs: 0, terminals: new Set() });
+    this.#guests.set(machineId, { agent: machine.agent, channel, proxy, execs: 0, terminals: new Set() });
     await channel.start();
   }
 
@@ -90,10 +92,10 @@ export class Guests implements GuestSide {
   /** Every verb below rejects with `conflict` when the machine does not run here and `guest_unreachable` when SSH does not answer. */
   async exec(machineId: string, input: z.output<typeof execSchema>): Promise<ExecResult> {
     const guest = this.#get(machineId);
-    const client = await this.#client(machineId);
     guest.execs += 1;
     try {
-      return await execInGuest(client, input);
+      if (!input.network && !guest.channel.isConnected) return await execByAgent(guest.agent, input);
+      return await execInGuest(await this.#client(machineId), input);
     } finally {
       guest.execs -= 1;
     }

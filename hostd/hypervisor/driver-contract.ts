@@ -242,6 +242,43 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
       [spec, vm] = [at, restored];
     });
 
+    it('makes a machine of a process that waited for one', async () => {
+      await vm.agent.writeFile(MARK, 'before');
+      const to = await saveIn('saved-two', spec);
+      const second = await vm.save(to);
+      await vm.kill();
+      await subject.driver.vacate({ ...spec, files: [spec.diskPath] });
+      [savedTo, saved] = [to, second];
+      const at = await restoreSpec('spared');
+      const { size: diskBytes } = await stat(at.diskPath);
+      const dir = path.join(subject.workDir, 'spare');
+      const spare = await subject.driver.makeSpare({ ...at, spareId: 'spr_contract', dir, diskBytes, logPath: `${dir}.log` });
+      expect(await subject.driver.isAlive(spare.process)).toBe(true);
+      const made = await subject.driver.start(at, spare);
+      started.push(made);
+      places.push({ ...at, files: [at.diskPath] });
+      expect(made.process).toEqual(spare.process);
+      expect(await made.runState()).toBe('empty');
+      await made.load({ path: savedTo.deviceState, sha256: saved.sha256 });
+      await made.run();
+      await made.agent.ping(ANSWER_DEADLINE_MS);
+      expect(await made.agent.readFile(BOOT_ID)).toBe(bootId);
+      expect(await made.agent.readFile(MARK)).toBe('before');
+      // What a spare became is saved like any other machine.
+      expect((await made.save(await saveIn('saved-three', at))).changedBytes).toBeGreaterThan(0);
+      await made.run();
+      [spec, vm] = [at, made];
+    });
+
+    it('ends a process that waited in vain', async () => {
+      const at = await restoreSpec('in-vain');
+      const dir = path.join(subject.workDir, 'vain');
+      const spare = await subject.driver.makeSpare({ ...at, spareId: 'spr_vain', dir, diskBytes: 1, logPath: `${dir}.log` });
+      await spare.discard();
+      expect(await subject.driver.isAlive(spare.process)).toBe(false);
+      await subject.driver.vacate({ ...at, files: [] });
+    });
+
     it('tells when the process ends by itself', async () => {
       await subject.driver.killUnrecorded(spec.socketDir);
       expect((await vm.exited).reason).not.toBe('');

@@ -31,10 +31,26 @@ export type VmSpec = {
   begin: { kind: 'boot'; kernelPath: string; initrdPath: string } | { kind: 'restore' };
 };
 
+/** A process that waits to become a machine of this size. */
+export type SpareSpec = Pick<VmSpec, 'memoryMiB' | 'vcpus' | 'logPath' | 'socketDir' | 'machineType' | 'cpuModel'> & {
+  spareId: string;
+  /** Directory that it sees, in which the machine's files get a second name. Made by the driver, on the file system of both. */
+  dir: string;
+  /** The largest disk it may get. */
+  diskBytes: number;
+};
+
+export interface Spare {
+  readonly process: ProcessRef;
+  /** Ends it, if it has not become a machine. */
+  discard(): Promise<void>;
+}
+
 /** What is needed to take up a running process again. */
 export type VmRef = Pick<VmSpec, 'machineId' | 'socketDir' | 'logPath'> & { process: ProcessRef };
 
 /** What is needed to take back what a machine held. */
+/** `machineId` is the spare's id for a machine that was one. */
 export type VmPlace = Pick<VmSpec, 'machineId' | 'socketDir'> & { files: readonly string[] };
 
 /** Where a machine's state goes. */
@@ -100,8 +116,14 @@ export interface VmAgent extends GuestAgent {
 
 export interface Driver {
   readonly platform: Platform;
-  /** Starts a process that holds the machine, CPUs stopped. @throws `missing_dependency` or `internal` with the output's tail */
-  start(spec: VmSpec): Promise<Vm>;
+  /**
+   * Starts a process that holds the machine, CPUs stopped.
+   *
+   * @param spare becomes the machine instead of a new process. It was made for this size, and the spec has its `socketDir`
+   * @throws `missing_dependency` or `internal` with the output's tail
+   */
+  start(spec: VmSpec, spare?: Spare): Promise<Vm>;
+  makeSpare(spec: SpareSpec): Promise<Spare>;
   /** @returns null when that process is gone. @throws `internal` when it lives and does not answer */
   adopt(ref: VmRef): Promise<Vm | null>;
   isAlive(process: ProcessRef): Promise<boolean>;

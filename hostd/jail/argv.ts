@@ -13,7 +13,7 @@ import type { JailTree } from './tree.ts';
  */
 
 /** A path means the same file inside and outside, so that QEMU's arguments do not depend on the jail. */
-export type Bind = { path: string; access: 'read' | 'write' | 'shared' | 'device' };
+export type Bind = { path: string; access: 'read' | 'write' | 'shared' | 'directory' | 'device' };
 
 /**
  * How the namespaces are made: by root, which may also give the machine a user of its own, or in a user namespace, where the
@@ -70,7 +70,7 @@ function intoJail({ tree, binds, owner }: Jail): string[] {
   return ['unshare', '--net', '--', ...bwrap, ...root, tree.setpriv, ...ids, ...NO_PRIVILEGES, '--'];
 }
 
-const BIND_OPTION = { read: '--ro-bind', write: '--bind', shared: '--bind', device: '--dev-bind' } as const;
+const BIND_OPTION = { read: '--ro-bind', write: '--bind', shared: '--bind', directory: '--bind', device: '--dev-bind' } as const;
 
 /** Every directory above a bind, outer ones first. */
 function ancestorsOf(binds: readonly Bind[]): string[] {

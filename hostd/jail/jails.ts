@@ -1,12 +1,12 @@
 import { chmod, chown, stat } from 'node:fs/promises';
 import type { Accelerator } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
-import type { VmSpec } from '../hypervisor/driver.ts';
+import type { SpareSpec, VmSpec } from '../hypervisor/driver.ts';
 import { isErrno } from '../storage/files.ts';
 import { socketFiles } from '../storage/layout.ts';
 import type { Bind, Confinement } from './argv.ts';
 import type { Cgroups } from './cgroups.ts';
-import { cgroupLimits, type IoLimit, runLimits } from './limits.ts';
+import { cgroupLimits, type IoLimit, type MachineSize, runLimits } from './limits.ts';
 import type { JailTree } from './tree.ts';
 import type { Uids } from './uids.ts';
 
@@ -46,16 +46,32 @@ export class Jails {
 
   /** Makes everything ready that QEMU will open, and says how to start it. The socket directory exists. */
   async enter(spec: VmSpec, accelerator: Accelerator): Promise<Confinement> {
-    const { asRoot, tree, uids, cgroups, io } = this.#means;
     const { size: diskBytes } = await stat(spec.diskPath).catch((cause) => {
       throw new HostdError('internal', { message: `the disk ${spec.diskPath} cannot be opened`, phase: 'jail.enter', cause });
     });
-    const size = { memoryMiB: spec.memoryMiB, vcpus: spec.vcpus, diskBytes, accelerator };
-    const cgroupDir = cgroups && (await cgroups.make(spec.machineId, cgroupLimits(size, io)));
+    return this.#confine(spec.machineId, { ...spec, diskBytes, accelerator }, bindsOf(spec, accelerator));
+  }
+
+  /** The same for a process whose files are not known yet. It sees a directory in which they will appear, and may not write there. */
+  enterSpare(spec: SpareSpec, accelerator: Accelerator): Promise<Confinement> {
+    const binds: Bind[] = [{ path: spec.dir, access: 'directory' }, ...ownBinds(spec.socketDir, accelerator)];
+    return this.#confine(spec.spareId, { ...spec, accelerator }, binds);
+  }
+
+  /** Lets a spare open the files of the machine it becomes. */
+  async give(confinement: Confinement, { memoryPath, diskPath }: Pick<VmSpec, 'memoryPath' | 'diskPath'>): Promise<void> {
+    const owner = confinement.jail?.owner;
+    if (owner) await giveTo(owner.uid, filesOf({ memoryPath, diskPath }));
+  }
+
+  async #confine(name: string, of: MachineSize & { socketDir: string }, binds: Bind[]): Promise<Confinement> {
+    const { asRoot, tree, uids, cgroups, io } = this.#means;
+    const { memoryMiB, vcpus, diskBytes, accelerator, socketDir } = of;
+    const size = { memoryMiB, vcpus, diskBytes, accelerator };
+    const cgroupDir = cgroups && (await cgroups.make(name, cgroupLimits(size, io)));
     const confinement = { limits: runLimits(size), cgroupDir, asRoot };
     if (tree === null) return { ...confinement, jail: null };
-    const binds = bindsOf(spec, accelerator);
-    const owner = uids && { uid: await uids.claim(spec.socketDir), groups: accelerator === 'kvm' ? await groupOf(KVM) : [] };
+    const owner = uids && { uid: await uids.claim(socketDir), groups: accelerator === 'kvm' ? await groupOf(KVM) : [] };
     if (owner) await giveTo(owner.uid, binds);
     return { ...confinement, jail: { tree, binds, owner } };
   }
@@ -73,11 +89,20 @@ export class Jails {
 /** Every file that QEMU opens by its path. It owns no directory: it can plant no link where hostd writes, and fill no disk. */
 function bindsOf(spec: VmSpec, accelerator: Accelerator): Bind[] {
   const read = spec.begin.kind === 'boot' ? [spec.begin.kernelPath, spec.begin.initrdPath] : [];
+  return [...filesOf(spec), ...read.map((path) => ({ path, access: 'read' }) as const), ...ownBinds(spec.socketDir, accelerator)];
+}
+
+function filesOf({ memoryPath, diskPath }: Pick<VmSpec, 'memoryPath' | 'diskPath'>): Bind[] {
+  // Memory is a snapshot's, and mapped by all machines that were made from it.
   return [
-    // Of a snapshot, and mapped by all machines that were made from it.
-    { path: spec.memoryPath, access: 'shared' },
-    ...[spec.diskPath, socketFiles(spec.socketDir).outbox].map((path) => ({ path, access: 'write' }) as const),
-    ...read.map((path) => ({ path, access: 'read' }) as const),
+    { path: memoryPath, access: 'shared' },
+    { path: diskPath, access: 'write' },
+  ];
+}
+
+function ownBinds(socketDir: string, accelerator: Accelerator): Bind[] {
+  return [
+    { path: socketFiles(socketDir).outbox, access: 'write' },
     ...[NULL_DEVICE, ...(accelerator === 'kvm' ? [KVM] : [])].map((path) => ({ path, access: 'device' }) as const),
   ];
 }

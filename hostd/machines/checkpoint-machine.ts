@@ -78,6 +78,7 @@ async function saveRunning(ctx: MachineContext, record: MachineRecord, vm: Vm, s
       stateFormat: STATE_FORMAT,
       deviceStateSha256: saved.sha256,
       changedMemoryBytes: saved.changedBytes,
+      zeroedMemoryBytes: saved.zeroedBytes,
     },
   });
   await writeManifest(ctx.layout, checkpoint, manifest);

@@ -6,6 +6,7 @@ import type { Layout } from '../storage/layout.ts';
 import type { GuestMachine, GuestSide } from './guest-port.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import type { MachineRecord } from './record.ts';
+import type { Spares } from './spares.ts';
 
 /** What the verbs share. `connected` holds open sockets, not truth: a restart fills it again from the disk and /proc. */
 export type MachineContext = {
@@ -14,6 +15,7 @@ export type MachineContext = {
   guest: GuestSide;
   log: Logger;
   hostBootId: string;
+  spares: Spares;
   /** Images that cold boots start from, by variant. */
   imageIds: ImageIds;
   connected: Map<string, Vm>;

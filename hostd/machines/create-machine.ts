@@ -13,6 +13,7 @@ import { connect, endMachine } from './exit.ts';
 import { replaceIdentity, setHostname } from './identity.ts';
 import { type Origin, prepareFiles, resolveOrigin, toVmSpec } from './prepare.ts';
 import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord } from './record.ts';
+import { sizeOf } from './spares.ts';
 
 const BOOT_DEADLINE_MS = 180_000;
 const RESUME_DEADLINE_MS = 60_000;
@@ -94,7 +95,7 @@ function admit(ctx: MachineContext, machineId: string, input: CreateMachine): Pr
     await requireCapacity(
       ctx.layout,
       origin.memoryMiB,
-      running.reduce((sum, record) => sum + record.memoryMiB, 0),
+      running.reduce((sum, record) => sum + record.memoryMiB, ctx.spares.heldMiB),
     );
     await mkdir(ctx.layout.machine(machineId).vm.dir, { recursive: true, mode: 0o700 });
     const record = await writeRecord(ctx.layout, {
@@ -109,6 +110,7 @@ function admit(ctx: MachineContext, machineId: string, input: CreateMachine): Pr
       parentSnapshotId: origin.manifest?.snapshotId ?? null,
       carried: origin.restores ? (origin.manifest?.carried ?? null) : null,
       ...ctx.driver.platform,
+      spareId: null,
       process: null,
       bootId: null,
       createdAt: new Date().toISOString(),
@@ -133,11 +135,16 @@ async function bringUp(
   // The lock keeps the snapshot from being removed while it is read.
   await (snapshotId === undefined ? prepare() : ctx.locks.run(snapshotId, prepare));
   await faultPoint('create.files_made');
-  const vm = await ctx.driver.start(toVmSpec(ctx, machineId, origin));
+  const taken = origin.restores && origin.manifest ? await ctx.spares.take(sizeOf(origin.manifest)) : null;
+  // Written down before it is touched: from here on it is this machine's, whatever happens.
+  const named = taken
+    ? await writeRecord(ctx.layout, { ...admitted, spareId: taken.spareId, process: taken.spare.process })
+    : admitted;
+  const vm = await ctx.driver.start(toVmSpec(ctx, named, origin), taken?.spare);
   stamp('qemu');
   ctx.connected.set(machineId, vm);
   await faultPoint('create.qemu_started');
-  const started = await writeRecord(ctx.layout, { ...admitted, process: vm.process });
+  const started = taken ? named : await writeRecord(ctx.layout, { ...admitted, process: vm.process });
   await faultPoint('create.process_recorded');
   const guestMachine = await toGuestMachine(ctx, started, vm, request.source.kind);
   await ctx.guest.attach(guestMachine);
@@ -165,7 +172,11 @@ async function bringUp(
     stamp('ssh');
   }
   connect(ctx, machineId, vm);
-  ctx.log.info({ event: 'machine.running', machineId, source: request.source.kind, timingsMs }, 'a machine is up');
+  ctx.log.info(
+    { event: 'machine.running', machineId, source: request.source.kind, timingsMs, spare: taken !== null },
+    'a machine is up',
+  );
+  if (origin.restores && origin.manifest) ctx.spares.refill(sizeOf(origin.manifest));
   return writeRecord(ctx.layout, { ...started, phase: 'running', bootId, timingsMs });
 }
 

@@ -3,7 +3,7 @@ import { faultPoint } from '../fault/fault-point.ts';
 import type { Vm } from '../hypervisor/driver.ts';
 import { collectConsole } from './console.ts';
 import type { MachineContext } from './context.ts';
-import { type MachineRecord, readRecord, writeRecord } from './record.ts';
+import { type MachineRecord, readRecord, socketDirOf, writeRecord } from './record.ts';
 
 /** From here on the machine counts as running, and its end, when nobody asked for it, is written down with the reason. */
 export function connect(ctx: MachineContext, machineId: string, vm: Vm): void {
@@ -38,27 +38,30 @@ export async function markExited(
     await vm.kill();
   }
   await faultPoint('exit.qemu_gone');
-  await vacate(ctx, machineId);
+  await vacate(ctx, record);
   await rm(files.mappedMemory, { force: true });
-  await rm(ctx.layout.sockets(machineId).dir, { recursive: true, force: true });
   ctx.log.warn({ event: 'machine.exited', machineId, reason }, 'a machine ended by itself');
   return writeRecord(ctx.layout, { ...record, phase: 'exited', exitReason: record.exitReason ?? reason, snapshotId: null });
 }
 
 /** Ends a machine's process, also one that a hostd started and did not live to write down. */
 export async function endMachine(ctx: MachineContext, machineId: string): Promise<void> {
-  const socketDir = ctx.layout.sockets(machineId).dir;
+  const named = (await readRecord(ctx.layout, machineId)) ?? { machineId, spareId: null };
   const vm = ctx.connected.get(machineId);
   ctx.connected.delete(machineId);
   ctx.guest.gone(machineId);
   if (vm) await vm.kill();
-  else await ctx.driver.killUnrecorded(socketDir);
-  await vacate(ctx, machineId);
-  await rm(socketDir, { recursive: true, force: true });
+  else await ctx.driver.killUnrecorded(socketDirOf(ctx.layout, named));
+  await vacate(ctx, named);
 }
 
 /** Its files are hostd's own again before they become a snapshot or are kept: nothing at rest belongs to a machine's user. */
-async function vacate(ctx: MachineContext, machineId: string): Promise<void> {
+async function vacate(ctx: MachineContext, named: Pick<MachineRecord, 'machineId' | 'spareId'>): Promise<void> {
+  const { machineId, spareId } = named;
   const { disk } = ctx.layout.machine(machineId).vm;
-  await ctx.driver.vacate({ machineId, socketDir: ctx.layout.sockets(machineId).dir, files: [disk] });
+  const socketDir = socketDirOf(ctx.layout, named);
+  await ctx.driver.vacate({ machineId: spareId ?? machineId, socketDir, files: [disk] });
+  await rm(socketDir, { recursive: true, force: true });
+  if (spareId !== null)
+    for (const left of Object.values(ctx.layout.spare(spareId))) await rm(left, { recursive: true, force: true });
 }

@@ -349,6 +349,42 @@ describe('snapshots', () => {
   });
 });
 
+describe('processes that wait to become machines', () => {
+  const waiting = () => alive().filter(({ socketDir }) => path.basename(socketDir).startsWith('spr_'));
+  const openWith = async (spares: number) => {
+    machines.close();
+    ({ machines, guest } = await world.open(undefined, undefined, spares));
+  };
+
+  it('are of the size of the newest snapshot, become the machine that is resumed, and are made anew', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    await openWith(2);
+    await vi.waitFor(() => expect(waiting()).toHaveLength(2));
+    const pids = waiting().map(({ ref }) => ref.pid);
+    const resumed = await machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }, 2));
+    expect(pids).toContain(resumed.process?.pid);
+    await vi.waitFor(() => expect(waiting()).toHaveLength(3));
+    // One of the three is the machine now; it is taken up by that name, and ends like any other.
+    await openWith(0);
+    expect(waiting().map(({ ref }) => ref)).toEqual([resumed.process]);
+    expect((await machines.get(MACHINE)).state).toBe('running');
+    await machines.suspend(MACHINE, { lease: 2, snapshotId: SECOND });
+    expect(alive()).toEqual([]);
+    expect([...world.host.held]).toEqual([]);
+    expect(await readdir(world.layout.runDir)).toEqual([]);
+  });
+
+  it('are passed over when they have died, and none is needed', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    await openWith(1);
+    await vi.waitFor(() => expect(waiting()).toHaveLength(1));
+    world.host.crash(waiting()[0]!.ref);
+    expect((await machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }, 2))).state).toBe('running');
+  });
+});
+
 describe('a machine that ends by itself', () => {
   it('is exited with the reason, and can be removed', async () => {
     const view = await machines.create(MACHINE, aRequest(IMAGE));

@@ -38,6 +38,7 @@ import { KeyedLock } from './keyed-lock.ts';
 import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord } from './record.ts';
 import { recoverMachines } from './recover.ts';
 import { rewindMachine } from './rewind-machine.ts';
+import { Spares, sizeOf } from './spares.ts';
 import { suspendMachine } from './suspend-machine.ts';
 
 const MIB = 1024 * 1024;
@@ -51,6 +52,8 @@ export type MachinesOptions = {
   imageIds: ImageIds;
   acceleratorReason: string;
   isolationLacks: IsolationLack[];
+  /** QEMU processes that are kept waiting to become machines. */
+  spares: number;
   version: string;
 };
 
@@ -69,11 +72,13 @@ export class Machines implements MachinesPort {
   static async open(options: MachinesOptions): Promise<Machines> {
     const { layout, driver, guest, log, imageIds } = options;
     const hostBootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-    const ctx = { layout, driver, guest, log, imageIds, hostBootId, connected: new Map(), locks: new KeyedLock() };
+    const spares = new Spares({ layout, driver, log, count: options.spares });
+    const ctx = { layout, driver, guest, log, imageIds, hostBootId, spares, connected: new Map(), locks: new KeyedLock() };
     const machines = new Machines(ctx, options);
     await prepareManifests(layout);
     await recoverMachines(ctx);
     await machines.pruneImages();
+    await machines.#fillSpares();
     machines.#tidy = setInterval(() => void machines.#tidyUp(), TIDY_INTERVAL_MS).unref();
     return machines;
   }
@@ -90,14 +95,22 @@ export class Machines implements MachinesPort {
     await pruneImages(layout, (id) => used.has(id));
   }
 
-  /** Lets go of every machine. They run on and are taken up by the next hostd. */
-  close(): void {
+  /** Until a machine is made from a snapshot, the newest one says what size is likely. */
+  async #fillSpares(): Promise<void> {
+    const manifests = (await listSnapshots(this.#ctx.layout)).map(({ manifest }) => manifest);
+    const newest = manifests.sort((a, b) => b.createdAt.localeCompare(a.createdAt))[0];
+    if (newest) this.#ctx.spares.refill(sizeOf(newest));
+  }
+
+  /** Lets go of every machine. They run on and are taken up by the next hostd. Ends what waits to become one. */
+  async close(): Promise<void> {
     if (this.#tidy) clearInterval(this.#tidy);
     for (const [machineId, vm] of this.#ctx.connected) {
       this.#ctx.connected.delete(machineId);
       this.#ctx.guest.gone(machineId);
       vm.release();
     }
+    await this.#ctx.spares.close();
   }
 
   async host(): Promise<Omit<HostView, 'images'>> {

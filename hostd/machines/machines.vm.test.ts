@@ -1,6 +1,13 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { CheckpointResult, MachineSource, MachineView, SnapshotView, SuspendResult } from '../contract/machines.ts';
+import type {
+  CheckpointResult,
+  ExecResult,
+  MachineSource,
+  MachineView,
+  SnapshotView,
+  SuspendResult,
+} from '../contract/machines.ts';
 import { HostdProcess } from './testing/hostd-process.ts';
 import { whyNoVms } from './testing/vm-host.ts';
 
@@ -38,10 +45,15 @@ describe.skipIf(reason !== null)(`machines on QEMU${reason === null ? '' : ` (sk
     lease += 1;
     machine = await create(MACHINE, { kind: 'resume', snapshotId: latest.snapshot.snapshotId });
   };
+  const lastOf = (event: string) =>
+    hostd.log
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line))
+      .findLast((entry) => entry.event === event);
   const commandLineOf = async (view: MachineView) => (await readFile(`/proc/${view.process?.pid}/cmdline`, 'utf8')).split('\0');
 
   beforeAll(async () => {
-    hostd = await HostdProcess.make();
+    hostd = await HostdProcess.make({ HOSTD_SPARES: '1' });
     await hostd.start();
     machine = await create(MACHINE, { kind: 'image' });
   });
@@ -83,6 +95,10 @@ describe.skipIf(reason !== null)(`machines on QEMU${reason === null ? '' : ` (sk
     await resume();
     expect(machine.bootId).toBe(bootId);
     expect(Object.keys(machine.timingsMs)).toEqual(['qemu', 'loaded', 'running', 'guest']);
+    // What needs no network runs before SSH is there, as the user and in the environment that it would have over SSH.
+    const early = { argv: ['sh', '-c', 'id -un; echo $HTTP_PROXY; cat'], stdin: 'typed', network: false };
+    const asked = await hostd.call<ExecResult>('POST', `machines/${MACHINE}/exec`, early);
+    expect(asked).toMatchObject({ exitCode: 0, stdout: 'agent\nhttp://127.0.0.1:3128\ntyped' });
     expect(await hostd.shell(MACHINE, hash)).toBe(pattern);
     expect(await hostd.shell(MACHINE, 'cut -d" " -f1,22 /proc/$(pgrep -f "^sleep 98765")/stat')).toBe(sleeper);
     expect(Math.abs(Number(await hostd.shell(MACHINE, 'date +%s%3N')) - Date.now())).toBeLessThan(3_000);
@@ -120,6 +136,21 @@ describe.skipIf(reason !== null)(`machines on QEMU${reason === null ? '' : ` (sk
     await suspend();
     await resume();
     expect(await hostd.shell(MACHINE, 'sha256sum </dev/shm/pattern')).toBe(pattern);
+  });
+
+  it('becomes a process that waited for it, which is gone like any other', async () => {
+    await vi.waitFor(() => expect(lastOf('spare.waiting')).toBeTruthy(), { timeout: 60_000 });
+    await suspend();
+    await resume();
+    expect(lastOf('machine.running')).toMatchObject({ machineId: MACHINE, spare: true });
+    expect(await commandLineOf(machine)).toContain('-preconfig');
+    expect(await hostd.shell(MACHINE, 'sha256sum </dev/shm/pattern')).toBe(pattern);
+    await hostd.kill();
+    await hostd.start();
+    expect(await hostd.call('GET', `machines/${MACHINE}`)).toEqual(machine);
+    await suspend();
+    expect(latest.processGone).toBe(true);
+    await resume();
   });
 
   it('leaves a checkpoint behind while it runs, of memory and disk of one moment, and goes back to it', async () => {

@@ -9,7 +9,7 @@ import type { MachineRecord } from './record.ts';
 /** What a manifest says of a machine's memory, beyond its size. */
 export type Memory = Pick<
   StoredManifest,
-  'processes' | 'listening' | 'carried' | 'stateFormat' | 'deviceStateSha256' | 'changedMemoryBytes'
+  'processes' | 'listening' | 'carried' | 'stateFormat' | 'deviceStateSha256' | 'changedMemoryBytes' | 'zeroedMemoryBytes'
 >;
 const NO_MEMORY: Memory = {
   processes: null,
@@ -18,6 +18,7 @@ const NO_MEMORY: Memory = {
   stateFormat: null,
   deviceStateSha256: '',
   changedMemoryBytes: null,
+  zeroedMemoryBytes: 0,
 };
 
 type Parts = {
@@ -54,7 +55,7 @@ export async function manifestOf(ctx: MachineContext, record: MachineRecord, par
 
 /** Not waited for: the page cache survives everything but a crash of the host, and that is noticed at the resume. */
 export function bringToDisk(ctx: MachineContext, snapshotId: string): void {
-  void makeDurable(ctx.layout.snapshot(snapshotId))
+  void makeDurable(ctx.layout, snapshotId)
     .then(() => faultPoint('suspend.durable'))
     .catch((error) =>
       ctx.log.warn(

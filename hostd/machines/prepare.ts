@@ -11,6 +11,7 @@ import type { MachineFiles } from '../storage/layout.ts';
 import { isDurable, requireSnapshot, type StoredManifest } from '../storage/snapshots.ts';
 import { decideCompatibility } from './compatibility.ts';
 import type { MachineContext } from './context.ts';
+import { type MachineRecord, socketDirOf } from './record.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
@@ -101,7 +102,8 @@ async function growDisk(disk: string, bytes: number): Promise<void> {
   });
 }
 
-export function toVmSpec(ctx: MachineContext, machineId: string, origin: Origin): VmSpec {
+export function toVmSpec(ctx: MachineContext, record: MachineRecord, origin: Origin): VmSpec {
+  const { machineId } = record;
   const files = ctx.layout.machine(machineId);
   const image = ctx.layout.image(origin.imageId);
   const { machineType, cpuModel } = ctx.driver.platform;
@@ -112,7 +114,7 @@ export function toVmSpec(ctx: MachineContext, machineId: string, origin: Origin)
     memoryPath: files.mappedMemory,
     diskPath: files.vm.disk,
     logPath: files.qemuLog,
-    socketDir: ctx.layout.sockets(machineId).dir,
+    socketDir: socketDirOf(ctx.layout, record),
     machineType,
     cpuModel,
     begin: origin.restores ? { kind: 'restore' } : { kind: 'boot', kernelPath: image.kernel, initrdPath: image.initrd },

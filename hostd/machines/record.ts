@@ -26,6 +26,8 @@ export const machineRecordSchema = z.object({
   cpuModel: z.string(),
   machineType: z.string(),
   qemuVersion: z.string(),
+  /** The spare that became this machine: its sockets, user id and cgroup go by that name. */
+  spareId: z.string().nullable().default(null),
   process: z.object({ pid: z.number().int(), startTimeTicks: z.string() }).nullable(),
   bootId: z.string().nullable(),
   createdAt: z.iso.datetime(),
@@ -50,6 +52,11 @@ export async function readRecord(layout: Layout, machineId: string): Promise<Mac
 export async function writeRecord(layout: Layout, record: MachineRecord): Promise<MachineRecord> {
   await writeAtomically(layout.machine(record.machineId).record, `${JSON.stringify(record, null, 2)}\n`);
   return record;
+}
+
+/** Where its sockets are. */
+export function socketDirOf(layout: Layout, { machineId, spareId }: Pick<MachineRecord, 'machineId' | 'spareId'>): string {
+  return layout.sockets(spareId ?? machineId).dir;
 }
 
 export function toMachineView(record: MachineRecord): MachineView {

@@ -6,7 +6,8 @@ import { readManifest } from '../storage/snapshots.ts';
 import { discard, emptyTrash } from '../storage/trash.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
 import { connect, endMachine, markExited } from './exit.ts';
-import { type MachineRecord, readRecord } from './record.ts';
+import { listRecords, type MachineRecord, readRecord, socketDirOf } from './record.ts';
+import { endSpares } from './spares.ts';
 import { finishSuspend, goOn } from './suspend-machine.ts';
 
 /**
@@ -16,6 +17,8 @@ import { finishSuspend, goOn } from './suspend-machine.ts';
 export async function recoverMachines(ctx: MachineContext): Promise<void> {
   await faultPoint('recover.begun');
   await emptyTrash(ctx.layout);
+  const taken = new Set((await listRecords(ctx.layout)).map(({ spareId }) => spareId));
+  await endSpares(ctx, (spareId) => taken.has(spareId));
   const ids = await readdir(ctx.layout.machines);
   await Promise.all(
     ids.map((machineId) =>
@@ -37,7 +40,7 @@ async function recoverMachine(ctx: MachineContext, machineId: string): Promise<v
   if (record.phase === 'exited') return;
   if (record.phase === 'suspending' && (await canFinish(ctx, record))) return finishSuspend(ctx, record);
 
-  const ref = { machineId, socketDir: ctx.layout.sockets(machineId).dir, logPath: ctx.layout.machine(machineId).qemuLog };
+  const ref = { machineId, socketDir: socketDirOf(ctx.layout, record), logPath: ctx.layout.machine(machineId).qemuLog };
   const vm = record.process && (await ctx.driver.adopt({ ...ref, process: record.process }));
   if (!vm)
     return void (await markExited(ctx, record, null, 'QEMU ended while hostd was not running (killed, or the host restarted)'));

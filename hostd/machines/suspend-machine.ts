@@ -93,6 +93,7 @@ async function saveToFiles(ctx: MachineContext, record: MachineRecord, vm: Vm): 
       stateFormat: STATE_FORMAT,
       deviceStateSha256: saved.sha256,
       changedMemoryBytes: saved.changedBytes,
+      zeroedMemoryBytes: saved.zeroedBytes,
     },
   });
   await writeManifest(ctx.layout, files.vm, manifest);

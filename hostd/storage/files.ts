@@ -95,6 +95,11 @@ export async function cloneFile(from: string, to: string): Promise<void> {
   }
 }
 
+/** Gives back the blocks that hold nothing but zeros. What the file reads as does not change, so others may use it meanwhile. */
+export async function digHoles(file: string): Promise<void> {
+  await run('fallocate', ['--dig-holes', '--', file]);
+}
+
 /** A second name for a file that never changes, so that it outlives the first; a clone where a file can have but one. */
 export async function linkFile(from: string, to: string): Promise<void> {
   try {

@@ -18,6 +18,7 @@ export function layoutOf(dataDir: string) {
   const images = path.join(dataDir, 'images');
   const machines = path.join(dataDir, 'machines');
   const snapshots = path.join(dataDir, 'snapshots');
+  const spares = path.join(dataDir, 'spares');
   return {
     dataDir,
     /** Names this data directory on the host. */
@@ -28,6 +29,8 @@ export function layoutOf(dataDir: string) {
     images,
     machines,
     snapshots,
+    /** Of processes that wait to become machines; one directory each while they wait. */
+    spares,
     /** Highest lease seen per machine id; outlives the machine, so that a late verb cannot bring it back. */
     leases: path.join(dataDir, 'leases'),
     /** Removed at the next start whatever is in it. */
@@ -41,6 +44,7 @@ export function layoutOf(dataDir: string) {
     image: (imageId: string) => imageFiles(path.join(images, imageId)),
     machine: (machineId: string) => machineFiles(path.join(machines, machineId)),
     snapshot: (snapshotId: string) => snapshotFiles(path.join(snapshots, snapshotId)),
+    spare: (spareId: string) => ({ dir: path.join(spares, spareId), log: path.join(spares, `${spareId}.log`) }),
     lease: (machineId: string) => path.join(dataDir, 'leases', machineId),
     sockets: (machineId: string) => socketFiles(path.join(runDir, machineId)),
   };

@@ -3,15 +3,20 @@ import path from 'node:path';
 import { z } from 'zod';
 import { type SnapshotView, snapshotManifestSchema } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
-import { allocatedBytes, readIfExists, syncPath, writeAtomically } from './files.ts';
+import { allocatedBytes, digHoles, readIfExists, syncPath, writeAtomically } from './files.ts';
 import { ensureHostKey, findHostKey, isSigned, sign } from './host-key.ts';
 import type { Layout, SnapshotFiles } from './layout.ts';
 import { discard } from './trash.ts';
+
+/** Fewer zeros are not worth reading the file for. */
+const HOLES_FROM_BYTES = 1024 * 1024;
 
 /** The contract's manifest and what only this host needs. */
 export const storedManifestSchema = snapshotManifestSchema.extend({
   /** Boot of the host that wrote it: after another boot, files that never reached the disk are not what they were. */
   hostBootId: z.string(),
+  /** Of the memory, what is stored as zeros because its parent holds something else there. */
+  zeroedMemoryBytes: z.number().int().default(0),
   /** What the guest side wants back after a resume. */
   carried: z.string().nullable(),
 });
@@ -99,10 +104,13 @@ export async function commitSnapshot(layout: Layout, from: SnapshotFiles, snapsh
   await syncPath(layout.snapshots);
 }
 
-/** Brings memory and disk to stable storage. Takes as long as the disk needs; a snapshot can be used before. */
-export async function makeDurable(files: SnapshotFiles): Promise<void> {
+/** Brings memory and disk to stable storage, zeros as holes. Takes as long as the disk needs; a snapshot can be used before. */
+export async function makeDurable(layout: Layout, snapshotId: string): Promise<void> {
+  const files = layout.snapshot(snapshotId);
   // A snapshot of a disk alone has no memory.
   const present = (await readdir(files.dir)).map((name) => path.join(files.dir, name));
+  const manifest = await readManifest(layout, files);
+  if (manifest && manifest.zeroedMemoryBytes >= HOLES_FROM_BYTES) await digHoles(files.memory);
   await Promise.all([files.memory, files.disk].filter((file) => present.includes(file)).map(syncPath));
   await writeAtomically(files.durable, '');
 }

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { holdDataDir } from './exclusive.ts';
-import { allocatedBytes, asDiskError, cloneFile, makePrivateDir, writeAtomically } from './files.ts';
+import { allocatedBytes, asDiskError, cloneFile, digHoles, makePrivateDir, writeAtomically } from './files.ts';
 import { anyImage, pruneImages } from './images.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { forgetOldLeases, requireLease } from './leases.ts';
@@ -54,6 +54,18 @@ describe('cloning a file', () => {
     expect(await allocatedBytes(to)).toBeLessThan(1024 * 1024);
     expect((await readFile(to)).subarray(64 * 1024 * 1024, 64 * 1024 * 1024 + 8192)).toEqual(Buffer.alloc(8192, 7));
     await expect(cloneFile(from, to)).rejects.toMatchObject({ code: 'EEXIST' });
+  });
+});
+
+describe('zeros', () => {
+  it('take no room once holes are dug, and the file reads as before', async () => {
+    const file = path.join(dir, 'zeros');
+    const bytes = Buffer.concat([Buffer.alloc(4096, 7), Buffer.alloc(4 * 1024 * 1024), Buffer.alloc(4096, 9)]);
+    await writeFile(file, bytes, { flush: true });
+    expect(await allocatedBytes(file)).toBeGreaterThanOrEqual(bytes.length);
+    await digHoles(file);
+    expect(await allocatedBytes(file)).toBeLessThan(256 * 1024);
+    expect((await readFile(file)).equals(bytes)).toBe(true);
   });
 });
 

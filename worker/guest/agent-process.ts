@@ -33,7 +33,8 @@ fi
  */
 export async function sightAgent(guest: Guest, expected: AgentProcess | null = null): Promise<AgentSighting> {
   const args = expected ? [String(expected.pid), expected.startTimeTicks] : ['', ''];
-  const seen = await runScript(guest, 'sight-agent', SIGHTING, { args, user: 'root' });
+  // The first thing asked of a woken machine: it need not wait for SSH.
+  const seen = await runScript(guest, 'sight-agent', SIGHTING, { args, user: 'root', network: false });
   const [bootId = '', pid, startTimeTicks] = seen.trim().split(' ');
   return { bootId, process: pid && startTimeTicks ? { pid: Number(pid), startTimeTicks } : null };
 }

@@ -3,7 +3,14 @@ import type { HostClient } from '../../server/hosts/host-client.ts';
 
 export type Guest = { host: HostClient; machineId: string };
 
-export type ScriptOptions = { args?: string[]; stdin?: string; user?: 'agent' | 'root'; cwd?: string; timeoutMs?: number };
+export type ScriptOptions = {
+  args?: string[];
+  stdin?: string;
+  user?: 'agent' | 'root';
+  cwd?: string;
+  timeoutMs?: number;
+  network?: boolean;
+};
 
 /** A command in the guest that did not end with 0. `tail` is the end of what it printed. */
 export class GuestCommandError extends Error {
@@ -31,13 +38,14 @@ const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? '';
  * @returns stdout; rejects with GuestCommandError, or HostError when the machine did not answer
  */
 export async function runScript(guest: Guest, name: string, script: string, options: ScriptOptions = {}): Promise<string> {
-  const { args = [], stdin, user = 'agent', cwd, timeoutMs = 60_000 } = options;
+  const { args = [], stdin, user = 'agent', cwd, timeoutMs = 60_000, network = true } = options;
   const argv = ['sh', '-c', script, `warren-${name}`, ...args];
   const result = await guest.host.exec(guest.machineId, {
     argv,
     user,
     cwd,
     timeoutMs,
+    network,
     ...(stdin === undefined ? {} : { stdin }),
   });
   if (result.exitCode !== 0) throw new GuestCommandError(name, result);

@@ -10,6 +10,8 @@ import type {
   RunState,
   Saved,
   SaveTo,
+  Spare,
+  SpareSpec,
   Vm,
   VmAgent,
   VmPlace,
@@ -86,11 +88,17 @@ export class FakeDriver implements Driver {
     this.platform = platform;
   }
 
-  async start(spec: VmSpec): Promise<Vm> {
+  async start(spec: VmSpec, spare?: Spare): Promise<Vm> {
     await Promise.all([spec.diskPath, spec.memoryPath].map((file) => access(file))).catch((cause) => {
       throw new HostdError('internal', { message: 'disk or memory cannot be opened', phase: 'fake.start', cause });
     });
-    return new FakeVm(this.#host.spawn(spec));
+    const waiting = spare && this.#host.find(spare.process);
+    return new FakeVm(waiting ?? this.#host.spawn(spec));
+  }
+
+  async makeSpare(spec: SpareSpec): Promise<Spare> {
+    const made = this.#host.spawn({ ...spec, machineId: spec.spareId, memoryPath: '', diskPath: '', begin: { kind: 'restore' } });
+    return { process: made.ref, discard: async () => made.end('discarded') };
   }
 
   async adopt(ref: VmRef): Promise<Vm | null> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { VmSpec } from '../driver.ts';
-import { INBOX_URI, qemuArgs } from './args.ts';
+import { INBOX_URI, qemuArgs, spareArgs } from './args.ts';
 
 const SPEC: VmSpec = {
   machineId: 'mch_0000000001',
@@ -60,9 +60,18 @@ describe('QEMU’s command line', () => {
   });
 
   it('maps memory privately, and keeps a comma in a path from becoming an option', () => {
-    expect(valuesOf(argsOf(SPEC), '-object')).toEqual([
-      'memory-backend-file,id=ram,size=1024M,mem-path=/data/m,,1/memory,share=off',
+    const parsed = (name: string) => valuesOf(argsOf(SPEC), name).map((value) => JSON.parse(value));
+    expect(parsed('-object')).toEqual([
+      { 'qom-type': 'memory-backend-file', id: 'ram', size: 1024 * 1024 * 1024, 'mem-path': '/data/m,1/memory', share: false },
     ]);
+    expect(parsed('-blockdev')).toMatchObject([{ driver: 'raw', file: { filename: '/data/disk.raw' } }]);
+  });
+
+  it('of a spare makes the same machine, only without memory and disk yet', () => {
+    const spare = spareArgs({ ...SPEC, spareId: 'spr_1', dir: '/data/spares/spr_1', diskBytes: 1 }, 'tcg', 'GUID');
+    const late = ['-object', '-blockdev'].flatMap((name) => [name, ...valuesOf(argsOf(SPEC), name)]);
+    const machine = argsOf(SPEC).map((arg) => arg.replace(',memory-backend=ram', ''));
+    expect(spare).toEqual([...machine.filter((arg) => !late.includes(arg)), '-preconfig']);
   });
 
   it('names the accelerator and passes the host CPU under KVM', () => {

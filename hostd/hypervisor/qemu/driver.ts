@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { HostdError, messageOf } from '../../errors.ts';
-import { confine } from '../../jail/argv.ts';
+import { type Confinement, confine } from '../../jail/argv.ts';
 import type { Jails } from '../../jail/jails.ts';
 import { makePrivateDir } from '../../storage/files.ts';
-import { type SocketFiles, socketFiles } from '../../storage/layout.ts';
-import type { Driver, Platform, ProcessRef, Vm, VmPlace, VmRef, VmSpec } from '../driver.ts';
-import { nameOf, qemuArgs } from './args.ts';
+import { socketFiles } from '../../storage/layout.ts';
+import type { Driver, Platform, ProcessRef, Spare, SpareSpec, Vm, VmPlace, VmRef, VmSpec } from '../driver.ts';
+import { nameOf, qemuArgs, spareArgs } from './args.ts';
 import { listenForHeir } from './listen.ts';
 import { Copier } from './memory/copier.ts';
 import { QEMU } from './platform.ts';
 import { cpuMsOf, endProcess, findByArgument, isAlive, spawnDetached, startError } from './process.ts';
 import { QmpClient } from './qmp.ts';
+import { QemuSpare } from './spare.ts';
 import { connectVm } from './vm.ts';
 
 const START_DEADLINE_MS = 30_000;
@@ -31,40 +32,71 @@ export class QemuDriver implements Driver {
     this.#copier.start();
   }
 
-  async start(spec: VmSpec): Promise<Vm> {
-    const sockets = socketFiles(spec.socketDir);
-    await rm(spec.socketDir, { recursive: true, force: true });
-    await makePrivateDir(spec.socketDir);
-    for (const box of [sockets.inbox, sockets.outbox]) await (await open(box, 'wx', 0o600)).close();
+  async start(spec: VmSpec, spare?: Spare): Promise<Vm> {
+    if (spare instanceof QemuSpare) return this.#complete(spec, spare);
     try {
-      const { process, earlyExit } = await this.#spawn(spec, sockets);
-      try {
-        const qmp = await connectOrExplain(sockets.qmp, earlyExit);
-        return await connectVm({ process, sockets, qmp, logPath: spec.logPath, copier: this.#copier });
-      } catch (error) {
-        await endProcess(process, 0);
-        throw await startError(messageOf(error), spec.logPath);
-      }
+      await makeSocketDir(spec.socketDir);
+      const confinement = await this.#jails.enter(spec, this.platform.accelerator);
+      const { process, qmp } = await this.#launch(spec, confinement, qemuArgs(spec, this.platform.accelerator, randomUUID()));
+      return await this.#connect(spec, process, qmp);
     } catch (error) {
       await this.vacate({ ...spec, files: [spec.diskPath] });
       throw error;
     }
   }
 
-  async #spawn(spec: VmSpec, sockets: SocketFiles) {
-    const { accelerator } = this.platform;
-    const confinement = await this.#jails.enter(spec, accelerator);
-    const program = confinement.jail?.tree.qemu ?? QEMU;
-    const argv = confine(program, qemuArgs(spec, accelerator, randomUUID()), confinement);
+  async #complete(spec: VmSpec, spare: QemuSpare): Promise<Vm> {
+    try {
+      await spare.become(spec, (files) => this.#jails.give(spare.confinement, files));
+    } catch (error) {
+      await spare.discard();
+      throw await startError(messageOf(error), spec.logPath);
+    }
+    return this.#connect(spec, spare.process, spare.qmp);
+  }
+
+  async makeSpare(spec: SpareSpec): Promise<Spare> {
+    try {
+      await makeSocketDir(spec.socketDir);
+      await rm(spec.dir, { recursive: true, force: true });
+      // Only hostd writes in it; the process that sees it has another user.
+      await mkdir(spec.dir, { mode: 0o755 });
+      const confinement = await this.#jails.enterSpare(spec, this.platform.accelerator);
+      const parts = await this.#launch(spec, confinement, spareArgs(spec, this.platform.accelerator, randomUUID()));
+      return new QemuSpare(spec, { ...parts, confinement });
+    } catch (error) {
+      await this.vacate({ machineId: spec.spareId, socketDir: spec.socketDir, files: [] });
+      throw error;
+    }
+  }
+
+  async #connect(spec: VmSpec, process: ProcessRef, qmp: QmpClient): Promise<Vm> {
+    try {
+      return await connectVm({ process, sockets: socketFiles(spec.socketDir), qmp, logPath: spec.logPath, copier: this.#copier });
+    } catch (error) {
+      await endProcess(process, 0);
+      throw await startError(messageOf(error), spec.logPath);
+    }
+  }
+
+  /** Starts QEMU with these arguments and waits until it answers. */
+  async #launch(spec: Pick<VmSpec, 'socketDir' | 'logPath'>, confinement: Confinement, args: string[]) {
+    const sockets = socketFiles(spec.socketDir);
+    const argv = confine(confinement.jail?.tree.qemu ?? QEMU, args, confinement);
     // In the order of INHERITED.
     const listening = await Promise.all([sockets.qmp, sockets.agent, sockets.ssh].map(listenForHeir));
     const inbox = await open(sockets.inbox, 'r');
-    try {
-      const inherited = [...listening.map(({ fd }) => fd), inbox.fd];
-      return await spawnDetached({ argv, reportsPid: confinement.jail !== null, inherited, logPath: spec.logPath });
-    } finally {
+    const inherited = [...listening.map(({ fd }) => fd), inbox.fd];
+    const launch = { argv, reportsPid: confinement.jail !== null, inherited, logPath: spec.logPath };
+    const { process, earlyExit } = await spawnDetached(launch).finally(async () => {
       for (const socket of listening) socket.letGo();
       await inbox.close();
+    });
+    try {
+      return { process, qmp: await connectOrExplain(sockets.qmp, earlyExit) };
+    } catch (error) {
+      await endProcess(process, 0);
+      throw await startError(messageOf(error), spec.logPath);
     }
   }
 
@@ -104,6 +136,13 @@ export class QemuDriver implements Driver {
   vacate(place: VmPlace): Promise<void> {
     return this.#jails.leave(place);
   }
+}
+
+async function makeSocketDir(dir: string): Promise<void> {
+  const { inbox, outbox } = socketFiles(dir);
+  await rm(dir, { recursive: true, force: true });
+  await makePrivateDir(dir);
+  for (const box of [inbox, outbox]) await (await open(box, 'wx', 0o600)).close();
 }
 
 /** The socket listens before QEMU runs, so the greeting is what there is to wait for. */

@@ -31,7 +31,7 @@ export async function makeFakeWorld() {
     layout,
     host,
     /** hostd over this data directory; the former one, if any, is not told. */
-    open: async (guest = new FakeGuestSide(), platform: Platform = FAKE_PLATFORM) => {
+    open: async (guest = new FakeGuestSide(), platform: Platform = FAKE_PLATFORM, spares = 0) => {
       const driver = new FakeDriver(host, platform);
       const log = pino({ level: 'silent' });
       const machines = await Machines.open({
@@ -42,6 +42,7 @@ export async function makeFakeWorld() {
         imageIds: { base: IMAGE_ID, desktop: DESKTOP_IMAGE_ID },
         acceleratorReason: 'fake',
         isolationLacks: [],
+        spares,
         version: '0',
       });
       return { machines, guest, driver };

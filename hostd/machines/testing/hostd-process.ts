@@ -108,13 +108,17 @@ export class HostdProcess {
     this.#child?.kill('SIGUSR2');
   }
 
-  /** As a power cut would end it; its machines run on. */
-  async kill(): Promise<void> {
+  /** As a power cut would end it; its machines run on, and so do its spares. */
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     this.#child = null;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
+    child.kill(signal);
     await gone;
   }
 
@@ -153,7 +157,7 @@ export class HostdProcess {
     for (const { machineId, lease } of await this.call<MachineView[]>('GET', 'machines')) {
       await this.call('DELETE', `machines/${machineId}?lease=${lease}`);
     }
-    await this.kill();
+    await this.#end('SIGTERM');
     const { runDir } = this.layout;
     await rm(path.join(this.dataDir, 'images'), { force: true });
     for (const dir of [this.dataDir, runDir]) await rm(dir, { recursive: true, force: true, maxRetries: 5 });
