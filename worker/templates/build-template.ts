@@ -71,12 +71,13 @@ async function build(deps: WorkerDeps, template: Template, log: TemplateLog): Pr
     return originUrl(org.slug, repository.slug);
   });
   const { hostId } = await deps.hosts.place(environment.size);
+  // First, because it may take minutes and needs no machine.
+  await ensureImage(deps, hostId, environment.image, log);
   const owner = { templateId: template.id };
   const machine = await withOrg(deps.db, orgId, (tx) =>
     insertMachine(tx, { orgId, hostId, lease: 1, purpose: 'template', owner }),
   );
 
-  await ensureImage(deps, hostId, environment.image, log);
   const source = { kind: 'image', variant: environment.image } as const;
   const { host, view } = await timed(log, `Boot the image ${environment.image}`, () =>
     startMachine(deps, { machine, repositoryId, owner, source, size: environment.size }),
