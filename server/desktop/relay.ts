@@ -32,6 +32,8 @@ export class DesktopRelay {
   readonly #socket: Socket<ClientEvents, ServerEvents>;
   readonly #user: SignedInUser;
   readonly #desktops = new Map<string, Desktop>();
+  /** The newest wish to open a session's desktop. One that was withdrawn or repeated meanwhile is not followed. */
+  readonly #wishes = new Map<string, symbol>();
 
   constructor(services: Services, socket: Socket<ClientEvents, ServerEvents>, user: SignedInUser) {
     this.#services = services;
@@ -80,26 +82,39 @@ export class DesktopRelay {
   async #open(input: unknown): Promise<Ack> {
     const parsed = desktopOpenSchema.safeParse(input);
     if (!parsed.success) return refuse('bad_request', 'Say which session.');
-    const { orgSlug, sessionId } = parsed.data;
-    const path = await openMachinePath(this.#services, this.#user, { orgSlug, sessionId, role: 'viewer', what: 'The desktop' });
-    if (!path.ok) return path;
+    const { sessionId } = parsed.data;
     this.#close(sessionId);
-    if (this.#desktops.size >= DESKTOPS_MAX) return refuse('bad_request', `At most ${DESKTOPS_MAX} desktops can be open.`);
+    if (this.#wishes.size + this.#desktops.size >= DESKTOPS_MAX)
+      return refuse('bad_request', `At most ${DESKTOPS_MAX} desktops can be open.`);
+    const wish = Symbol(sessionId);
+    this.#wishes.set(sessionId, wish);
+    const isWanted = () => this.#socket.connected && this.#wishes.get(sessionId) === wish;
+    try {
+      return await this.#connect(parsed.data, isWanted);
+    } finally {
+      if (this.#wishes.get(sessionId) === wish) this.#wishes.delete(sessionId);
+    }
+  }
 
+  async #connect(ref: { orgSlug: string; sessionId: string }, isWanted: () => boolean): Promise<Ack> {
     const { db, hosts } = this.#services;
-    const { orgId, machine } = path;
+    const path = await openMachinePath(this.#services, this.#user, { ...ref, role: 'viewer', what: 'The desktop' });
+    if (!path.ok) return path;
+    const { orgId, orgSlug, machine } = path;
+    const { sessionId } = ref;
     const viewOnly = !hasRole(path.role, 'developer');
     const host = await hosts.client(machine.hostId);
     const vnc = await openHostSocket(host.desktop(machine.machineId, { viewOnly }));
-    if (!this.#socket.connected) {
-      vnc.close();
-      return refuse('unavailable', 'The page has gone.');
+    const entry = { orgId, actor: this.#user.id, action: 'desktop.opened', target: sessionId, details: { viewOnly } } as const;
+    await withOrg(db, orgId, (tx) => recordAudit(tx, entry)).catch((error) => {
+      vnc.terminate();
+      throw error;
+    });
+    if (!isWanted()) {
+      vnc.terminate();
+      return refuse('unavailable', 'The page no longer wants it.');
     }
-    await withOrg(db, orgId, (tx) =>
-      recordAudit(tx, { orgId, actor: this.#user.id, action: 'desktop.opened', target: sessionId, details: { viewOnly } }),
-    );
-    const flow = new FlowControl(vnc, DESKTOP_WINDOW_BYTES);
-    this.#follow(sessionId, { orgId, orgSlug: path.orgSlug, sessionId, viewOnly, vnc, flow });
+    this.#follow(sessionId, { orgId, orgSlug, sessionId, viewOnly, vnc, flow: new FlowControl(vnc, DESKTOP_WINDOW_BYTES) });
     return { ok: true };
   }
 
@@ -107,6 +122,8 @@ export class DesktopRelay {
     const { sessionId, vnc, flow } = desktop;
     this.#desktops.set(key, desktop);
     vnc.on('message', (data: Buffer) => {
+      // What was on its way when another was opened in its place would break that one's stream.
+      if (this.#desktops.get(key) !== desktop) return;
       flow.sent(data.length);
       this.#socket.emit('desktop.output', { sessionId, data });
     });
@@ -118,6 +135,7 @@ export class DesktopRelay {
         .catch(() => 'lost' as const)
         .then((reason) => this.#socket.emit('desktop.ended', { sessionId, reason }));
     });
+    vnc.resume();
   }
 
   #find(key: string): Desktop | undefined {
@@ -126,6 +144,7 @@ export class DesktopRelay {
   }
 
   #close(key: string): void {
+    this.#wishes.delete(key);
     const desktop = this.#desktops.get(key);
     this.#desktops.delete(key);
     desktop?.vnc.close();

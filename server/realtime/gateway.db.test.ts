@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { io as connect, type Socket } from 'socket.io-client';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { createAuthSession, sessionCookieName } from '../auth/session.ts';
 import { withOrg } from '../db.ts';
@@ -220,6 +220,25 @@ describe('desktops', () => {
     const ended = once<{ reason: string }>(owner, 'desktop.ended');
     guest.close(1001);
     expect((await ended).reason).toBe('asleep');
+  });
+
+  it('lose nothing of what the machine says first', async () => {
+    const sessionId = await anAwakeSession();
+    const owner = await signedIn(org.ownerId);
+    machine.once('connection', (guest) => guest.send('RFB 003.008\n'));
+    const shown = once<{ data: Buffer }>(owner, 'desktop.output');
+    expect(await owner.emitWithAck('desktop.open', request(sessionId))).toEqual({ ok: true });
+    expect(String((await shown).data)).toBe('RFB 003.008\n');
+  });
+
+  it('that were left or asked for again before they opened do not stay open', async () => {
+    const sessionId = await anAwakeSession();
+    const owner = await signedIn(org.ownerId);
+    const left = owner.emitWithAck('desktop.open', request(sessionId));
+    owner.emit('desktop.close', { sessionId });
+    const replies = [left, ...[1, 2].map(() => owner.emitWithAck('desktop.open', request(sessionId)))];
+    expect((await Promise.all(replies)).filter((reply) => reply.ok)).toHaveLength(1);
+    await vi.waitFor(() => expect([...machine.clients].filter((guest) => guest.readyState === guest.OPEN)).toHaveLength(1));
   });
 
   it('close when input is no longer the person’s to give, and for viewers when they are removed', async () => {

@@ -8,11 +8,17 @@ const NORMAL_CLOSURE = 1000;
 
 export type EndReason = 'exited' | 'asleep' | 'lost';
 
-/** A websocket into a machine through its host. Rejects when it closes before it opens. */
+/**
+ * A websocket into a machine through its host, paused: whoever has attached its listeners resumes it, so that nothing the
+ * machine says first is lost. Rejects when it closes before it opens.
+ */
 export function openHostSocket({ url, headers }: { url: string; headers: Record<string, string> }): Promise<WebSocket> {
   const socket = new WebSocket(url, { headers, handshakeTimeout: CONNECT_MS_MAX, perMessageDeflate: false });
   return new Promise((resolve, reject) => {
-    socket.once('open', () => resolve(socket));
+    socket.once('open', () => {
+      socket.pause();
+      resolve(socket);
+    });
     socket.once('error', reject);
     socket.once('close', () => reject(new Error('closed before it opened')));
   });

@@ -126,6 +126,7 @@ export class TerminalRelay {
         .catch(() => 'lost' as const)
         .then((reason) => this.#socket.emit('terminal.ended', { sessionId, name, reason }));
     });
+    pty.resume();
   }
 
   #find(ref: { sessionId: string; name: string }): Terminal | undefined {
