@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 import type { HostView } from '../hostd/contract/machines.ts';
 import { bootstrapDatabase } from '../prisma/bootstrap.ts';
 import { migrate } from '../prisma/migrate.ts';
@@ -253,7 +254,8 @@ export async function startWarren(options: StartOptions): Promise<Running> {
       });
     }
     const host = await describeHost(settings);
-    printReady(settings, demo, host, performance.now() - startedAt);
+    const weakAllowed = z.stringbool().parse(env.WARREN_ALLOW_WEAK_ISOLATION);
+    printReady(settings, { demo, host, weakAllowed, elapsedMs: performance.now() - startedAt });
     return { settings, demo, stop: stopOnce, untilStopped };
   } catch (cause) {
     await stopOnce();
@@ -279,7 +281,9 @@ async function rest(settings: Settings, env: Record<string, string>): Promise<vo
   }
 }
 
-function printReady(settings: Settings, demo: Running['demo'], host: HostView, elapsedMs: number): void {
+type Ready = { demo: Running['demo']; host: HostView; weakAllowed: boolean; elapsedMs: number };
+
+function printReady(settings: Settings, { demo, host, weakAllowed, elapsedMs }: Ready): void {
   const lines = [
     '',
     `  Warren is ready after ${(elapsedMs / 1000).toFixed(0)} s`,
@@ -292,7 +296,7 @@ function printReady(settings: Settings, demo: Running['demo'], host: HostView, e
       : [
           '    models       scripted demo model (set OPENAI_API_KEY, and OPENAI_BASE_URL for a compatible endpoint, for a real one)',
         ]),
-    ...describeWeakness(host),
+    ...describeWeakness(host, weakAllowed),
     '    stop         Ctrl-C',
     '',
   ];
@@ -300,10 +304,9 @@ function printReady(settings: Settings, demo: Running['demo'], host: HostView, e
 }
 
 /** Says that organizations are not kept apart here, and that this was allowed; nothing on a computer that keeps them apart. */
-function describeWeakness(host: HostView): string[] {
+function describeWeakness(host: HostView, isAllowed: boolean): string[] {
   const reasons = listWeaknesses(host);
   if (reasons.length === 0) return [];
-  const isAllowed = process.env.WARREN_ALLOW_WEAK_ISOLATION !== 'false';
   return [
     `    isolation    ${isAllowed ? 'WEAK: for evaluation only, do not run code here that you do not trust' : 'weak: one organization only'}`,
     ...reasons.map((reason) => `                 ${reason}`),
