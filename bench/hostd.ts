@@ -76,6 +76,7 @@ export class Hostd {
 
   /** Removes its machines; its snapshots stay for the next run. */
   async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     await this.removeMachines();
     const gone = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.kill('SIGTERM');

@@ -52,14 +52,16 @@ async function begin(run: Pick<Run, 'options' | 'workspace' | 'samples' | 'open'
 
 async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
   const failed: string[] = [];
+  const interrupted = untilInterrupted();
   const stages = run.options.figures.map((name) => [name, FIGURE_STAGES[name]] as const);
   for (const [name, work] of [...stages, ...(run.options.sabotage ? [['sabotage', sabotage] as const] : [])]) {
-    await stage(name, ({ note }) => work(run, note)).catch((error) => {
+    await stage(name, ({ note }) => Promise.race([work(run, note), rejection(interrupted)])).catch((error) => {
       failed.push(name);
       run.report.notes.push(`${name} failed: ${lastWords(error)}`);
     });
     // What one figure used must not be in the next one's way.
-    for (const side of run.open.splice(0).reverse()) await side.close();
+    for (const side of run.open.splice(0).reverse()) await side.close().catch(() => undefined);
+    if (interrupted.aborted) break;
   }
   console.log(`\n${tableOf(run.report)}\n`);
   // A tiny guest says whether the bench works, not how fast anything is.
@@ -68,6 +70,17 @@ async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
   const { figures, broken } = run.report;
   const isWrong = (figures['soak.mismatches'] ?? 0) + (figures['soak.hangs'] ?? 0) + (figures['soak.duplicates'] ?? 0) > 0;
   return failed.length > 0 || broken.length > 0 || isWrong ? 1 : 0;
+}
+
+/** Aborts at the first Ctrl-C: what was measured until then is still reported. A second one ends the process as usual. */
+function untilInterrupted(): AbortSignal {
+  const over = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => over.abort(new Error(`ended by ${signal}`)));
+  return over.signal;
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
 }
 
 /** A program that failed says a lot; the reason comes last. */

@@ -45,6 +45,11 @@ describe('the table', () => {
     expect(row('freeze during a checkpoint')).toContain('not measured: there is no checkpoint');
   });
 
+  it('holds what was achieved against what is possible', () => {
+    const check = { figure: 'resume', value: 90, atLeast: 45, because: 'it has to wake' };
+    expect(tableOf(report({ checks: [check] }))).toContain('| resume | 90.00 | 45.00 | 2.00 |');
+  });
+
   it('says loudly that a run is void or a result impossible', () => {
     const figure = { figure: 'resume', value: 1, atLeast: 20, because: 'it has to wake' };
     const text = tableOf(report({ void: 'too noisy', broken: [figure] }));

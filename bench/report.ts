@@ -55,6 +55,11 @@ export function tableOf(report: Report): string {
   for (const [name, { ratio, low, high, pairs }] of Object.entries(report.ratios)) {
     lines.push(`| ${name} | ${number(ratio)} | ${number(low)} to ${number(high)} | ${pairs} |`);
   }
+  if (report.checks.length > 0)
+    lines.push('', '| quickest, ms | achieved | physical limit | times the limit |', '|---|---|---|---|');
+  for (const { figure, value, atLeast } of report.checks) {
+    lines.push(`| ${figure} | ${number(value)} | ${number(atLeast)} | ${number(value / atLeast)} |`);
+  }
   if (report.notes.length > 0) lines.push('', ...report.notes);
   for (const { figure, value, atLeast, because } of report.broken) {
     lines.push('', `IMPOSSIBLE: ${figure} took ${number(value)}, at least ${number(atLeast)} is needed: ${because}.`);
@@ -72,6 +77,7 @@ export function lineOf(report: Report, samplesFile: string): string {
     commit: at.commit,
     cores: at.cores,
     void: report.void,
+    checks: report.checks,
     impossible: report.broken,
     unavailable,
     fingerprint: at,
