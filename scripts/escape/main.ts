@@ -10,9 +10,9 @@ import { isFailure, markdown, summarize, tally } from './report.ts';
 import { World } from './world.ts';
 
 /*
- * `npm run escape-matrix [-- --json] [--only=CATEGORY,…] [--details=FILE] [--markdown=FILE]`: a hostile machine on a real hostd
+ * `npm run escape-matrix [-- --json] [--only=CATEGORY,…] [--details=FILE] [--markdown=FILE] [--once] [--verbose]`: a hostile machine on a real hostd
  * of its own tries to reach what is outside: freshly booted, resumed and forked. Exit code 0 only when nothing got through,
- * every attempt was made, and every detector was seen to work.
+ * every attempt was made, and every detector was seen to work. `--once` leaves out what is repeated resumed and forked.
  */
 const CALM_MS = 8_000;
 
@@ -25,7 +25,7 @@ const wanted = (categories: readonly Category[]) =>
 const say = (line: string) => void (isJson ? process.stderr : process.stdout).write(`${line}\n`);
 
 function tell(outcome: Outcome): void {
-  if (!isFailure(outcome)) return;
+  if (!isFailure(outcome) && !args.includes('--verbose')) return;
   const { category, name, phase, control, verdict, note } = outcome;
   say(`  ${control ? 'control' : 'ATTEMPT'} ${category}: ${name} (${phase}): ${verdict}: ${note}`);
 }
@@ -35,12 +35,16 @@ async function main(): Promise<number> {
   const outcomes: Outcome[] = [];
   const calm = noSamples();
   const world = await World.make();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      void world.end().finally(() => process.exit(130));
+    });
+  }
   try {
     const run = async (title: string, categories: readonly Category[]) => {
       const from = performance.now();
-      const made = await runCategories(world, wanted(categories));
+      const made = await runCategories(world, wanted(categories), tell);
       outcomes.push(...made);
-      for (const outcome of made) tell(outcome);
       const count = made.filter(({ control }) => !control).length;
       const held = made.filter(({ control, verdict }) => !control && verdict === 'held').length;
       say(`${title.padEnd(28)} ${String(held).padStart(4)} of ${count} held, ${Math.round((performance.now() - from) / 1000)} s`);
@@ -51,11 +55,13 @@ async function main(): Promise<number> {
     await run('freshly booted', FROM_INSIDE);
     await world.suspend();
     await run('asleep, from the host', ON_THE_HOST);
-    await world.resume();
-    await run('resumed', FROM_INSIDE);
-    await world.suspend();
-    await world.fork();
-    await run('forked', FROM_INSIDE);
+    if (!args.includes('--once')) {
+      await world.resume();
+      await run('resumed', FROM_INSIDE);
+      await world.suspend();
+      await world.fork();
+      await run('forked', FROM_INSIDE);
+    }
     await run('in forks of their own', IN_SPARES);
   } finally {
     await world.end();

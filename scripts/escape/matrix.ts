@@ -5,6 +5,8 @@ import type { World } from './world.ts';
 const NOTE_CHARS_MAX = 300;
 /** Attempts that drive hostd's API at a time. */
 const TOGETHER = 4;
+/** Nothing that an attempt waits for takes as long. */
+const ATTEMPT_MS_MAX = 300_000;
 
 function isProbe(attempt: Attempt): attempt is ProbeAttempt {
   return 'probe' in attempt;
@@ -18,7 +20,11 @@ function printable(text: string): string {
 type Row = { category: string; attempt: Attempt; control: boolean };
 
 /** Every attempt of these categories once, from the machine that attacks now. */
-export async function runCategories(world: World, categories: readonly Category[]): Promise<Outcome[]> {
+export async function runCategories(
+  world: World,
+  categories: readonly Category[],
+  tell: (outcome: Outcome) => void = () => {},
+): Promise<Outcome[]> {
   const rows: Row[] = categories.flatMap(({ name, attempts, controls }) => [
     ...controls.map((attempt) => ({ category: name, attempt, control: true })),
     ...attempts.map((attempt) => ({ category: name, attempt, control: false })),
@@ -26,14 +32,10 @@ export async function runCategories(world: World, categories: readonly Category[
   const outcomes: Outcome[] = [];
   const note = (row: Row, phase: Phase | 'host', tried: boolean, through: string | null, text: string) => {
     const verdict = !tried ? 'not tried' : through === null ? 'held' : 'through';
-    outcomes.push({
-      category: row.category,
-      name: row.attempt.name,
-      phase,
-      control: row.control,
-      verdict,
-      note: printable(text),
-    });
+    const { category, attempt, control } = row;
+    const outcome = { category, name: attempt.name, phase, control, verdict, note: printable(text) } as const;
+    outcomes.push(outcome);
+    tell(outcome);
   };
 
   const probes = rows.filter((row) => isProbe(row.attempt));
@@ -48,15 +50,16 @@ export async function runCategories(world: World, categories: readonly Category[
   }
   const drive = async (row: Row) => {
     const attempt = row.attempt as HostAttempt;
-    const {
-      tried,
-      through,
-      note: text,
-    } = await attempt.run(world).catch((cause: unknown) => ({
+    const late = new Promise<Awaited<ReturnType<HostAttempt['run']>>>((resolve) => {
+      const answer = { tried: false, through: null, note: `it did not end within ${ATTEMPT_MS_MAX} ms` };
+      setTimeout(resolve, ATTEMPT_MS_MAX, answer).unref();
+    });
+    const ended = await Promise.race([attempt.run(world), late]).catch((cause: unknown) => ({
       tried: false,
       through: null,
       note: String(cause),
     }));
+    const { tried, through, note: text } = ended;
     note(row, world.phase, tried, through, through ?? text ?? '');
   };
   const driven = rows.filter((row) => !isProbe(row.attempt));
