@@ -130,14 +130,22 @@ export const floods: Category = {
 
 const DISK_RESERVE_BYTES = 1024 ** 3;
 
+/** Runs a script in a control group of its own for a few seconds and ends all of it, so that the machine is there for what follows. */
+const inGroup = (script: string) => `mkdir -p /sys/fs/cgroup/flood; echo 1500 >/sys/fs/cgroup/flood/pids.max
+cat >/root/flood.sh <<'END'
+${script}
+END
+sh -c 'echo $$ >/sys/fs/cgroup/flood/cgroup.procs && exec sh /root/flood.sh' >/dev/null 2>&1 &
+sleep ${SECONDS}; echo 1 >/sys/fs/cgroup/flood/cgroup.kill; sleep 1; rmdir /sys/fs/cgroup/flood`;
+
 export const resources: Category = {
   name: 'resources',
   about: 'processors, memory, processes and disk used up inside, sparse files, random numbers',
   attempts: [
-    flood('a fork bomb', `(ulimit -u 400; timeout ${SECONDS} sh -c 'f() { f | f & f; }; f' 2>/dev/null); pkill -9 -f 'f() {'`),
+    flood('a fork bomb', inGroup('f() { f | f & f; }; f')),
     flood(
-      'processes up to the kernel’s limit',
-      `timeout ${SECONDS} perl -e 'while () { my $p = fork(); if (defined $p && !$p) { sleep 3; exit } }' 2>/dev/null`,
+      'processes up to a limit',
+      inGroup(`exec perl -e 'while () { my $p = fork(); if (defined $p && !$p) { sleep 60; exit } }'`),
     ),
     flood(
       'all memory',

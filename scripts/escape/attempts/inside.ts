@@ -29,7 +29,7 @@ export const inside: Category = {
     works(
       'overlay, loop, bind and tmpfs mounts',
       `cd /root; mkdir -p o/l o/u o/w o/m; mount -t tmpfs t o; mkdir -p o/l o/u o/w o/m; mount -t overlay o -o lowerdir=o/l,upperdir=o/u,workdir=o/w o/m; touch o/m/a; test -e o/u/a; umount o/m
-       truncate -s 8M o/i; mke2fs -q o/i; mount -o loop o/i o/m; umount o/m; umount o`,
+       modprobe loop; truncate -s 8M o/i; mke2fs -q o/i; mount -o loop o/i o/m; umount o/m; umount o`,
     ),
     works(
       'FUSE',

@@ -1,4 +1,4 @@
-import { copyFile, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { constants, copyFile, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import type { SnapshotFiles } from '../../../hostd/storage/layout.ts';
 import type { Category, HostAttempt } from '../attempt.ts';
 import type { World } from '../world.ts';
@@ -13,21 +13,14 @@ const tampered = (name: string, change: Tamper, kind: 'resume' | 'fork' | 'disk'
   run: async (world) => {
     const { snapshotId } = world;
     const files = world.hostd.layout.snapshot(snapshotId);
-    const kept = await Promise.all(
-      [files.manifest, files.deviceState].map(async (file) => [file, await readFile(file)] as const),
-    );
-    const sizes = await Promise.all(
-      [files.memory, files.disk].map(async (file) => [file, (await import('node:fs')).statSync(file).size] as const),
-    );
+    const kept = [files.manifest, files.deviceState, files.memory, files.disk];
+    for (const file of kept) await copyFile(file, `${file}.kept`, constants.COPYFILE_FICLONE);
     try {
       await change(files, await readFile(files.manifest, 'utf8'));
       return await refusal(world, { kind, snapshotId });
     } finally {
-      for (const [file, bytes] of kept) {
-        await rm(file, { force: true });
-        await writeFile(file, bytes, { mode: 0o600 });
-      }
-      for (const [file, bytes] of sizes) await truncate(file, bytes);
+      for (const file of kept) await rename(`${file}.kept`, file);
+      await rm(`${files.deviceState}.moved`, { force: true });
     }
   },
 });
