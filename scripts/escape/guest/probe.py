@@ -5,7 +5,7 @@ import base64, os, socket, struct, subprocess, sys, threading, time
 
 WORKERS = 6
 WAIT_SECONDS = 6
-SCRIPT_SECONDS = 40
+SCRIPT_SECONDS = 150
 REPLY_BYTES_MAX = 20000
 
 
