@@ -19,6 +19,8 @@ const PREFIXES = {
   repoEvent: 'evt',
   wake: 'wak',
   host: 'hst',
+  egressRule: 'rul',
+  secret: 'sec',
 } as const;
 
 export type IdKind = keyof typeof PREFIXES;

@@ -6,7 +6,8 @@ import path from 'node:path';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
-import type { EgressPolicy, Exec, ExecResult, MachineView, SuspendResult } from '../contract/machines.ts';
+import type { EgressPolicyInput } from '../contract/egress.ts';
+import type { Exec, ExecResult, MachineView, SuspendResult } from '../contract/machines.ts';
 import { createDial } from '../egress/dial.ts';
 import { ownServices } from '../egress/services.ts';
 import { Guests } from '../guest/guest-side.ts';
@@ -30,7 +31,7 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
   let server: Server;
   let upstream: Server;
   let base: string;
-  let egress: EgressPolicy;
+  let egress: EgressPolicyInput;
   const cleanups: (() => unknown)[] = [];
 
   beforeAll(async () => {

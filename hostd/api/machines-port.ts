@@ -1,8 +1,8 @@
+import type { EgressPolicy } from '../contract/egress.ts';
 import type {
   CheckpointMachine,
   CheckpointResult,
   CreateMachine,
-  EgressPolicy,
   HostView,
   MachineView,
   RewindMachine,

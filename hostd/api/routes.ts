@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
+import { egressPolicySchema } from '../contract/egress.ts';
 import { type ImageVariant, imageVariantSchema } from '../contract/images.ts';
 import {
   checkpointMachineSchema,
   createMachineSchema,
-  egressPolicySchema,
   execSchema,
   FILE_BYTES_MAX,
   idSchema,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { egressPolicySchema } from './egress.ts';
 import { imageVariantSchema, imageViewSchema } from './images.ts';
 
 /*
@@ -44,31 +45,6 @@ export const EXEC_OUTPUT_BYTES_MAX = 1024 * 1024;
 
 /** Ids name directories and sockets, so the alphabet is closed. */
 export const idSchema = z.string().regex(/^[a-z]{3}_[a-z0-9]{10,40}$/);
-
-/** A name the guest can reach through the egress proxy that is served by the control plane or by hostd itself. */
-export const egressServiceSchema = z.object({
-  /** Host name the guest uses, such as `git.warren.internal`. Always plain HTTP inside the machine. */
-  host: z.string().max(253),
-  /** Absolute URL the request is sent to; the guest's path is appended to its path. */
-  upstream: z.url(),
-  /** Headers set outside the machine; they replace what the guest sent. Never logged. */
-  headers: z.record(z.string(), z.string()),
-});
-export type EgressService = z.infer<typeof egressServiceSchema>;
-
-export const egressRuleSchema = z.object({
-  /** Exact host, or `*.example.com` for its subdomains (not the apex). */
-  host: z.string().max(255),
-  ports: z.array(z.number().int().min(1).max(65535)).min(1),
-});
-export type EgressRule = z.infer<typeof egressRuleSchema>;
-
-/** Everything not named here is denied. Private, loopback, link-local and metadata addresses are denied even when named. */
-export const egressPolicySchema = z.object({
-  services: z.array(egressServiceSchema).max(16),
-  allow: z.array(egressRuleSchema).max(500),
-});
-export type EgressPolicy = z.infer<typeof egressPolicySchema>;
 
 export const machineSourceSchema = z.discriminatedUnion('kind', [
   /** Cold boot of the host's current image of that variant, `base` when absent. `missing_dependency` when it is not built. */
@@ -262,28 +238,6 @@ export const activitySchema = z.object({
   cpuMs: z.number().int(),
 });
 export type Activity = z.infer<typeof activitySchema>;
-
-export const EGRESS_DECISIONS = ['allow', 'deny'] as const;
-export const egressLogEntrySchema = z.object({
-  seq: z.number().int(),
-  at: z.iso.datetime(),
-  decision: z.enum(EGRESS_DECISIONS),
-  /**
-   * Allowed: `service`, `rule`; `upstream_error` when the host then did not answer. Denied: `not_listed`, `bad_port`, `bad_host`,
-   * `address` (only names are allowed), `private_address` (the name leads inside), `method` (read-only service), `websocket`,
-   * `too_large`.
-   */
-  reason: z.string(),
-  method: z.string(),
-  host: z.string(),
-  port: z.number().int(),
-  /** First 200 characters, query left out. */
-  path: z.string().nullable(),
-  status: z.number().int().nullable(),
-  bytesUp: z.number(),
-  bytesDown: z.number(),
-});
-export type EgressLogEntry = z.infer<typeof egressLogEntrySchema>;
 
 export const ptyControlSchema = z.object({
   type: z.literal('resize'),

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { parseHost } from './canonical-host.ts';
+import { parseHost } from '../contract/canonical-host.ts';
+import { type EgressPolicyInput, egressPolicySchema } from '../contract/egress.ts';
 import { compilePolicy, DENY_ALL, decideEgress, type EgressRequest } from './decide.ts';
 import { ownServices } from './services.ts';
 
 const POLICY = compilePolicy(
-  {
+  egressPolicySchema.parse({
     services: [
       { host: 'git.warren.internal', upstream: 'http://127.0.0.1:7401/git', headers: { authorization: 'Bearer x' } },
       { host: 'models.warren.internal', upstream: 'http://127.0.0.1:7401/models', headers: {} },
@@ -18,12 +19,12 @@ const POLICY = compilePolicy(
       { host: 'bad host', ports: [80] },
       { host: 'git.warren.internal', ports: [443] },
     ],
-  },
+  }),
   ownServices({ npmUpstream: 'https://registry.npmjs.org/', debianMirror: 'http://mirror.test/{archive}' }),
 );
 
 const decide = (kind: EgressRequest['kind'], host: string, port: number, method = kind === 'connect' ? 'CONNECT' : 'GET') =>
-  decideEgress(POLICY, { kind, method, host: parseHost(host), port });
+  decideEgress(POLICY, { kind, method, host: parseHost(host), port, path: kind === 'connect' ? null : '/' });
 
 describe('decideEgress', () => {
   it.each([
@@ -95,7 +96,82 @@ describe('decideEgress', () => {
   });
 
   it('denies everything without a policy', () => {
-    const request = { kind: 'connect', method: 'CONNECT', host: parseHost('github.com'), port: 443 } as const;
+    const request = { kind: 'connect', method: 'CONNECT', host: parseHost('github.com'), port: 443, path: null } as const;
     expect(decideEgress(DENY_ALL, request)).toEqual({ decision: 'deny', reason: 'not_listed' });
+  });
+});
+
+describe('rules about requests', () => {
+  const ask = (allow: EgressPolicyInput['allow'], what: string, kind: EgressRequest['kind'] = 'http') => {
+    const [method = '', host = '', path = ''] = what.split(' ');
+    const policy = compilePolicy(egressPolicySchema.parse({ services: [], allow }), []);
+    const decision = decideEgress(policy, { kind, method, host: parseHost(host), port: 443, path: path || null });
+    return decision.decision === 'allow' && decision.reason === 'rule' ? decision.rule.id : decision.reason;
+  };
+  const inspect = { ports: [443], mode: 'inspect' as const };
+  const API: EgressPolicyInput['allow'] = [
+    { id: 'read', host: 'api.test', ...inspect, methods: ['GET'], paths: ['/v1/**', '/'] },
+    { id: 'write', host: 'api.test', ...inspect, methods: ['POST'], paths: ['/v1/items'] },
+    { id: 'live', host: 'live.test', ...inspect, webSocket: true, paths: ['/socket'] },
+  ];
+
+  it.each([
+    ['GET api.test /v1/a', 'read'],
+    ['HEAD api.test /v1/a', 'read'],
+    ['GET api.test /', 'read'],
+    ['GET api.test /%76%31/a', 'read'],
+    ['POST api.test /v1/items', 'write'],
+    ['POST api.test /v1/items/', 'method'],
+    ['DELETE api.test /v1/items', 'method'],
+    ['get api.test /v1/a', 'method'],
+    ['GET api.test /v2', 'path'],
+    ['GET api.test /V1/a', 'path'],
+    ['GET api.test /v1/../v2', 'bad_path'],
+    ['GET api.test /v1/%2e%2e/v2', 'bad_path'],
+    ['GET api.test //v1/a', 'bad_path'],
+    ['GET api.test /v1%2fa', 'bad_path'],
+    ['GET api.test.evil.test /v1/a', 'not_listed'],
+  ])('%s: %s', (what, expected) => {
+    expect(ask(API, what)).toBe(expected);
+  });
+
+  it('sends on the path that was compared', () => {
+    const policy = compilePolicy(egressPolicySchema.parse({ services: [], allow: API }), []);
+    const request = { kind: 'http', method: 'GET', host: parseHost('api.test'), port: 443, path: '/v1/%61%2d%c3' } as const;
+    expect(decideEgress(policy, request)).toMatchObject({ path: '/v1/a-%C3' });
+  });
+
+  it('lets WebSocket through only where a rule says so', () => {
+    expect(ask(API, 'GET live.test /socket', 'websocket')).toBe('live');
+    expect(ask(API, 'GET live.test /other', 'websocket')).toBe('path');
+    expect(ask(API, 'GET api.test /v1/a', 'websocket')).toBe('websocket');
+  });
+
+  it('opens tunnels to look into for inspected hosts, and no other kind', () => {
+    expect(ask(API, 'CONNECT api.test', 'connect')).toBe('inspect');
+    expect(ask([...API, { id: 'all', host: 'api.test', ports: [443] }], 'CONNECT api.test', 'connect')).toBe('inspect');
+    expect(ask([...API, { id: 'all', host: 'api.test', ports: [443] }], 'DELETE api.test /')).toBe('method');
+  });
+
+  it('asks only the most specific pattern that names the host', () => {
+    const allow: EgressPolicyInput['allow'] = [
+      { id: 'wide', host: '*.test', ports: [443] },
+      { id: 'narrow', host: '*.api.test', ...inspect, methods: ['GET'] },
+      { id: 'exact', host: 'v1.api.test', ports: [8443] },
+    ];
+    expect(ask(allow, 'POST other.test /')).toBe('wide');
+    expect(ask(allow, 'GET v2.api.test /')).toBe('narrow');
+    expect(ask(allow, 'POST v2.api.test /')).toBe('method');
+    expect(ask(allow, 'GET v1.api.test /')).toBe('bad_port');
+  });
+
+  it.each([
+    { methods: ['GET' as const] },
+    { paths: ['/'] },
+    { webSocket: true },
+    { mode: 'inspect' as const, paths: ['/a/../b'] },
+    { mode: 'inspect' as const, paths: ['/a', 'b'] },
+  ])('a rule that cannot be held to allows nothing: %j', (rule) => {
+    expect(ask([{ host: 'api.test', ports: [443], ...rule }], 'GET api.test /')).toBe('not_listed');
   });
 });

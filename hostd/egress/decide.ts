@@ -1,4 +1,3 @@
-import type { EgressPolicy } from '../contract/machines.ts';
 import {
   type CanonicalHost,
   type HostPattern,
@@ -6,7 +5,9 @@ import {
   type ParsedHost,
   parseHost,
   parsePattern,
-} from './canonical-host.ts';
+} from '../contract/canonical-host.ts';
+import { EGRESS_LIMITS, type EgressLimits, type EgressMode, type EgressPolicy, type EgressRule } from '../contract/egress.ts';
+import { matchesPath, type PathPattern, parsePathPattern, readPath } from '../contract/request-path.ts';
 
 /** A name served by the control plane or by hostd, reached without asking DNS. */
 export type Service = {
@@ -17,13 +18,27 @@ export type Service = {
   readOnly: boolean;
 };
 
+export type Rule = {
+  id: string;
+  pattern: HostPattern;
+  ports: ReadonlySet<number>;
+  mode: EgressMode;
+  /** Null for any. */
+  methods: ReadonlySet<string> | null;
+  paths: readonly PathPattern[] | null;
+  webSocket: boolean;
+  requestBytesMax: number | null;
+  responseBytesMax: number | null;
+};
+
 /** A policy made ready for comparing. What does not parse in it allows nothing. */
 export type CompiledPolicy = {
   services: ReadonlyMap<CanonicalHost, Service>;
-  rules: readonly { pattern: HostPattern; ports: ReadonlySet<number> }[];
+  rules: readonly Rule[];
+  limits: EgressLimits;
 };
 
-export const DENY_ALL: CompiledPolicy = { services: new Map(), rules: [] };
+export const DENY_ALL: CompiledPolicy = { services: new Map(), rules: [], limits: EGRESS_LIMITS };
 
 /** `own` are hostd's services; the control plane cannot replace them. */
 export function compilePolicy(policy: EgressPolicy, own: readonly Service[]): CompiledPolicy {
@@ -34,11 +49,22 @@ export function compilePolicy(policy: EgressPolicy, own: readonly Service[]): Co
       services.set(parsed.name, { host: parsed.name, upstream: new URL(upstream), headers, readOnly: false });
   }
   for (const service of own) services.set(service.host, service);
-  const rules = policy.allow.flatMap(({ host, ports }) => {
-    const pattern = parsePattern(host);
-    return pattern ? [{ pattern, ports: new Set(ports) }] : [];
-  });
-  return { services, rules };
+  return { services, rules: policy.allow.flatMap((rule) => compileRule(rule) ?? []), limits: policy.limits };
+}
+
+function compileRule(rule: EgressRule): Rule | null {
+  const pattern = parsePattern(rule.host);
+  const paths = rule.paths?.map(parsePathPattern) ?? null;
+  if (!pattern || paths?.some((path) => path === null)) return null;
+  // What cannot be seen cannot be held to it.
+  if (rule.mode === 'splice' && (rule.methods || rule.paths || rule.webSocket)) return null;
+  return {
+    ...rule,
+    pattern,
+    ports: new Set(rule.ports),
+    methods: rule.methods && new Set<string>(rule.methods.includes('GET') ? [...rule.methods, 'HEAD'] : rule.methods),
+    paths: paths as PathPattern[] | null,
+  };
 }
 
 export type EgressRequest = {
@@ -47,17 +73,32 @@ export type EgressRequest = {
   /** Null when what the guest wrote is not a host. */
   host: ParsedHost | null;
   port: number;
+  /** As the guest wrote it, without the query. Null for CONNECT. */
+  path: string | null;
 };
 
-export type DenyReason = 'bad_host' | 'bad_port' | 'address' | 'not_listed' | 'method' | 'websocket';
+export type DenyReason =
+  | 'bad_host'
+  | 'bad_port'
+  | 'address'
+  | 'not_listed'
+  | 'method'
+  | 'path'
+  | 'bad_path'
+  | 'websocket'
+  | 'nested';
 
 export type Decision =
   | { decision: 'allow'; reason: 'service'; service: Service }
-  | { decision: 'allow'; reason: 'rule'; host: CanonicalHost }
-  | { decision: 'deny'; reason: DenyReason };
+  /** `path` is what was compared and what must be sent; null when the rule takes any path. */
+  | { decision: 'allow'; reason: 'rule'; host: CanonicalHost; rule: Rule; path: string | null }
+  /** A tunnel whose requests are decided one by one. */
+  | { decision: 'allow'; reason: 'inspect'; host: CanonicalHost }
+  | { decision: 'deny'; reason: DenyReason; detail?: string };
 
 /** The one decision for every way out of a machine. Pure; whoever dials checks the resolved address as well (dial.ts). */
-export function decideEgress(policy: CompiledPolicy, { kind, method, host, port }: EgressRequest): Decision {
+export function decideEgress(policy: CompiledPolicy, request: EgressRequest): Decision {
+  const { kind, method, host, port } = request;
   if (!host) return deny('bad_host');
   if (host.kind === 'address') return deny('address');
   const service = policy.services.get(host.name);
@@ -67,13 +108,44 @@ export function decideEgress(policy: CompiledPolicy, { kind, method, host, port 
     if (kind === 'http' && service.readOnly && method !== 'GET' && method !== 'HEAD') return deny('method');
     return { decision: 'allow', reason: 'service', service };
   }
-  const matching = policy.rules.filter(({ pattern }) => matchesPattern(pattern, host.name));
-  if (matching.length === 0) return deny('not_listed');
-  if (!matching.some(({ ports }) => ports.has(port))) return deny('bad_port');
-  if (kind === 'websocket') return deny('websocket');
-  return { decision: 'allow', reason: 'rule', host: host.name };
+  const naming = rulesNaming(policy.rules, host.name);
+  if (naming.length === 0) return deny('not_listed');
+  const onPort = naming.filter(({ ports }) => ports.has(port));
+  if (onPort.length === 0) return deny('bad_port');
+  const inspecting = onPort.filter(({ mode }) => mode === 'inspect');
+  const [first] = onPort;
+  if (kind === 'connect') {
+    if (inspecting.length > 0) return { decision: 'allow', reason: 'inspect', host: host.name };
+    return { decision: 'allow', reason: 'rule', host: host.name, rule: first!, path: null };
+  }
+  return decideRequest(inspecting.length > 0 ? inspecting : onPort, host.name, request);
 }
 
-function deny(reason: DenyReason): Decision {
-  return { decision: 'deny', reason };
+/**
+ * The rules of the most specific pattern that names the host, and no others: who writes `api.example.com` beside
+ * `*.example.com` means it to be an exception.
+ */
+function rulesNaming(rules: readonly Rule[], host: CanonicalHost): Rule[] {
+  const naming = rules.filter(({ pattern }) => matchesPattern(pattern, host));
+  const specific = ({ pattern }: Rule) => (pattern.subdomains ? pattern.name.length : Number.POSITIVE_INFINITY);
+  const most = Math.max(...naming.map(specific));
+  return naming.filter((rule) => specific(rule) === most);
+}
+
+/** One request against rules of which any may allow it. */
+function decideRequest(rules: readonly Rule[], host: CanonicalHost, { kind, method, path }: EgressRequest): Decision {
+  const read = readPath(path ?? '');
+  const onPath = rules.filter(
+    ({ paths }) => paths === null || (read.ok && paths.some((pattern) => matchesPath(pattern, read.path))),
+  );
+  if (onPath.length === 0) return read.ok ? deny('path') : deny('bad_path', read.why);
+  const ofMethod = onPath.filter(({ methods }) => methods === null || methods.has(method));
+  if (ofMethod.length === 0) return deny('method');
+  const rule = ofMethod.find(({ webSocket }) => kind !== 'websocket' || webSocket);
+  if (!rule) return deny('websocket');
+  return { decision: 'allow', reason: 'rule', host, rule, path: rule.paths && read.ok ? read.path : null };
+}
+
+function deny(reason: DenyReason, detail?: string): Decision {
+  return { decision: 'deny', reason, ...(detail ? { detail } : {}) };
 }

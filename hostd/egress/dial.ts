@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { connect, type Socket } from 'node:net';
+import type { CanonicalHost } from '../contract/canonical-host.ts';
 import { messageOf } from '../errors.ts';
-import type { CanonicalHost } from './canonical-host.ts';
 import { isPrivateAddress } from './private-address.ts';
 
 const CONNECT_DEADLINE_MS = 10_000;

@@ -1,11 +1,13 @@
 import { ByteCounter } from './byte-counter.ts';
 import type { EgressLog } from './log.ts';
 
-type About = { method: string; host: string; port: number; path: string | null };
+export type About = { method: string; host: string; port: number; path: string | null };
 type Listeners = { moved: (bytes: number) => void; ended: () => void };
 
 /** One request or tunnel from its first line to its end, for the log and the activity count. Written exactly once. */
 export class Exchange {
+  /** Id of the rule that let it through. */
+  rule: string | null = null;
   readonly #log: EgressLog;
   readonly #about: About;
   readonly #listeners: Listeners;
@@ -29,7 +31,8 @@ export class Exchange {
     if (!this.#open) return;
     this.#open = false;
     const { up, down } = this.#counters;
-    this.#log.add({ ...this.#about, decision, reason, status, bytesUp: up?.bytes ?? 0, bytesDown: down?.bytes ?? 0 });
+    const bytes = { bytesUp: up?.bytes ?? 0, bytesDown: down?.bytes ?? 0 };
+    this.#log.add({ ...this.#about, decision, reason, status, ...bytes, rule: this.rule });
     this.#listeners.ended();
   }
 }

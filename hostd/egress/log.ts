@@ -1,4 +1,4 @@
-import type { EgressLogEntry } from '../contract/machines.ts';
+import type { EgressLogEntry } from '../contract/egress.ts';
 
 const ENTRIES_MAX = 1_000;
 const PATH_CHARACTERS_MAX = 200;
@@ -19,7 +19,7 @@ export class EgressLog {
     this.#entries.push({
       ...entry,
       host: printable(entry.host).slice(0, HOST_CHARACTERS_MAX),
-      path: entry.path === null ? null : printable(entry.path.split('?', 1)[0] ?? '').slice(0, PATH_CHARACTERS_MAX),
+      path: entry.path === null ? null : printable(entry.path).slice(0, PATH_CHARACTERS_MAX),
       method: printable(entry.method).slice(0, 20),
       seq: this.#seq,
       at: new Date().toISOString(),

@@ -3,6 +3,8 @@ import http, { type IncomingMessage, type RequestListener } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { Duplex, duplexPair } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type EgressPolicyInput, egressPolicySchema } from '../contract/egress.ts';
+import { HOST_CORPUS } from '../contract/testing/host-corpus.ts';
 import { createDial } from './dial.ts';
 import { EgressProxy } from './proxy.ts';
 
@@ -74,12 +76,13 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     return answer;
   }
 
+  const setPolicy = (policy: Partial<EgressPolicyInput>) =>
+    proxy.setPolicy(egressPolicySchema.parse({ services: [], allow: [], ...policy }));
   const allowService = (port: number, headers: Record<string, string> = {}, path = '') =>
-    proxy.setPolicy({
+    setPolicy({
       services: [{ host: 'svc.warren.internal', upstream: `http://127.0.0.1:${port}${path}`, headers }],
-      allow: [],
     });
-  const allow = (host: string, port: number) => proxy.setPolicy({ services: [], allow: [{ host, ports: [port] }] });
+  const allow = (host: string, port: number) => setPolicy({ allow: [{ host, ports: [port] }] });
 
   it('counts what passes in both directions', async () => {
     const port = await listen((req, res) => {
@@ -253,6 +256,16 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     });
   });
 
+  it('denies a tunnel inside a tunnel', async () => {
+    allowService(await listen((_req, res) => res.end('ok')));
+    const stream = connection();
+    stream.write('CONNECT svc.warren.internal:80 HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(stream, 'data');
+    stream.write('CONNECT svc.warren.internal:80 HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(String((await once(stream, 'data'))[0])).toMatch(/^HTTP\/1\.1 403 .*tunnel inside a tunnel/s);
+    expect(proxy.log(1)).toEqual([expect.objectContaining({ decision: 'deny', reason: 'nested' })]);
+  });
+
   describe('allow-listed hosts', () => {
     it('forwards plain HTTP with the name that was decided as host', async () => {
       const port = await listen((req, res) => res.end(`${req.headers.host} ${req.url} ${req.headers.authorization}`));
@@ -260,6 +273,27 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       const headers = { host: 'other.test', authorization: 'mine' };
       const { text } = await send({ path: `http://Public.test.:${port}/x?y`, headers });
       expect(text).toBe(`public.test:${port} /x?y mine`);
+    });
+
+    it('holds requests to the methods and paths of their rule, and sends the path it compared', async () => {
+      const port = await listen((req, res) => res.end(`${req.method} ${req.url}`));
+      const rule = { id: 'rul_1', host: 'public.test', ports: [port], mode: 'inspect' as const };
+      setPolicy({ allow: [{ ...rule, methods: ['GET'], paths: ['/v1/**'] }] });
+      const base = `http://public.test:${port}`;
+      expect((await send({ path: `${base}/v1/%61?b=..` })).text).toBe('GET /v1/a?b=..');
+      const denied = async (path: string, method = 'GET') => {
+        const { res, text } = await send({ path: base + path, method });
+        return [res.statusCode, text];
+      };
+      expect(await denied('/v2')).toEqual([403, expect.stringContaining('not this path')]);
+      expect(await denied('/v1/a', 'POST')).toEqual([403, expect.stringContaining('not with this method')]);
+      expect(await denied('/v1/%2e%2e/v2')).toEqual([400, expect.stringContaining('. or .. as a segment')]);
+      expect(proxy.log(0).map(({ reason, rule }) => [reason, rule])).toEqual([
+        ['rule', 'rul_1'],
+        ['path', null],
+        ['method', null],
+        ['bad_path', null],
+      ]);
     });
 
     it('tunnels bytes both ways', async () => {
@@ -343,6 +377,24 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       await once(stream, 'close');
     });
 
+    it('reads every host of the corpus as all others read it', async () => {
+      setPolicy({ allow: [{ host: 'example.com', ports: [1] }] });
+      for (const { text, is } of HOST_CORPUS.filter((one) => /^[!-~]+$/.test(one.text) && !/[/#?\\]|:\d+$/.test(one.text))) {
+        const before = proxy.log(0).length;
+        await raw(`CONNECT ${text}:443 HTTP/1.1\r\nhost: x\r\n\r\n`);
+        await raw(`GET http://${text}:8080/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+        const expected = is === null ? 'bad_host' : is.kind === 'address' ? 'address' : undefined;
+        const [tunnelled, plain] = proxy.log(0).slice(before);
+        for (const entry of [tunnelled, plain]) {
+          expect(entry?.decision, text).toBe('deny');
+          expect(entry?.reason, text).toBe(
+            expected ?? (is?.kind === 'name' && is.name === 'example.com' ? 'bad_port' : 'not_listed'),
+          );
+          if (is) expect(entry?.host).toBe(is.kind === 'name' ? is.name : is.address);
+        }
+      }
+    });
+
     it('denies a websocket', async () => {
       allow('public.test', 80);
       const text = 'GET http://public.test/ HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
@@ -391,7 +443,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     const port = await listen((_req, res) => res.end('ok'));
     allowService(port);
     expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(200);
-    proxy.setPolicy({ services: [], allow: [] });
+    setPolicy({});
     expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(403);
   });
 });

@@ -1,22 +1,21 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { EgressLogEntry, EgressPolicy } from '../contract/machines.ts';
-import { parseAuthority } from './canonical-host.ts';
-import { type CompiledPolicy, compilePolicy, DENY_ALL, decideEgress, type EgressRequest, type Service } from './decide.ts';
-import { type RefusalReason, refusal } from './denial.ts';
+import { parseAuthority } from '../contract/canonical-host.ts';
+import type { EgressLogEntry, EgressPolicy } from '../contract/egress.ts';
+import { type CompiledPolicy, compilePolicy, DENY_ALL, type Decision, decideEgress, type Service } from './decide.ts';
+import { answer, endWith, type RefusalReason, refusal } from './denial.ts';
 import type { Dial } from './dial.ts';
-import { Exchange } from './exchange.ts';
+import { type About, Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
 import { endToEndHeaders } from './headers.ts';
 import { EgressLog } from './log.ts';
 import { toServiceUpstream } from './services.ts';
+import { nameOf, type Target, targetOfLine, toTarget } from './target.ts';
 import { ESTABLISHED, tunnel } from './tunnel.ts';
 
-const CONNECTIONS_MAX = 256;
-/** Requests and tunnels in flight. One connection can ask for any number before the first answer, each a connection of ours. */
-const EXCHANGES_MAX = 256;
-
 export type EgressProxyOptions = { dial: Dial; own: readonly Service[] };
+
+type Refuse = (reason: RefusalReason, detail?: string) => void;
 
 /**
  * The only way out of one machine: an HTTP proxy without a listening socket. Which machine asks is known by the stream it came
@@ -27,7 +26,7 @@ export class EgressProxy {
   readonly #server: http.Server;
   readonly #log = new EgressLog();
   readonly #streams = new Set<Duplex>();
-  /** Authority of a CONNECT to a service, whose tunnel is answered right here. */
+  /** Authority of a CONNECT whose tunnel is answered right here. */
   readonly #tunnels = new WeakMap<Duplex, string>();
   #policy: CompiledPolicy = DENY_ALL;
   #exchanges = 0;
@@ -50,8 +49,8 @@ export class EgressProxy {
   /** Serves one connection from the machine. */
   accept(stream: Duplex): void {
     stream.on('error', () => stream.destroy());
-    if (this.#streams.size >= CONNECTIONS_MAX) {
-      endWith(stream, rawResponse(refusal('too_many', 'any host', 0)));
+    if (this.#streams.size >= this.#policy.limits.connectionsMax) {
+      endWith(stream, refusal('too_many', 'any host', 0));
       return;
     }
     this.#streams.add(stream);
@@ -79,7 +78,7 @@ export class EgressProxy {
     this.#server.close();
   }
 
-  #begin(about: { method: string; host: string; port: number; path: string | null }): Exchange {
+  #begin(about: About): Exchange {
     this.#exchanges += 1;
     return new Exchange(this.#log, about, {
       moved: (bytes) => {
@@ -97,23 +96,31 @@ export class EgressProxy {
     const target = this.#targetOf(req);
     if (!target) {
       const body = 'This is the proxy of a Warren machine. Requests need an absolute http:// URL; https goes through CONNECT.\n';
-      res.writeHead(400, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(body);
-      return;
+      return answer(res, { status: 400, body });
     }
-    const { host, port, shown, path } = target;
+    const { host, port, shown, rawPath: path } = target;
     const method = req.method ?? '';
-    const exchange = this.#begin({ method, host: shown, port, path: path.pathname });
-    const refuse = (reason: RefusalReason, detail?: string) => {
-      const { status, body } = refusal(reason, shown, port, detail);
-      res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(body);
-      exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, status);
+    const exchange = this.#begin({ method, host: shown, port, path });
+    const refuse: Refuse = (reason, detail) => {
+      const refused = refusal(reason, shown, port, detail);
+      answer(res, refused);
+      exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, refused.status);
     };
-    if (this.#exchanges > EXCHANGES_MAX) return refuse('too_many');
     const kind = req.headers.upgrade?.toLowerCase().includes('websocket') ? 'websocket' : 'http';
-    const decision = decideEgress(this.#policy, { kind, method, host, port });
-    if (decision.decision === 'deny') return refuse(decision.reason);
-    if (decision.reason === 'service') return forward(req, res, toServiceUpstream(decision.service, req, path), exchange);
-    const dialled = await this.#options.dial(decision.host, port);
+    const decision = decideEgress(this.#policy, { kind, method, host, port, path });
+    if (decision.decision === 'deny') return refuse(decision.reason, explain(decision));
+    if (decision.reason === 'service') return forward(req, res, toServiceUpstream(decision.service, req, target.url), exchange);
+    if (decision.reason === 'rule') return this.#toHost(req, res, { target, decision, exchange, refuse });
+  }
+
+  async #toHost(
+    req: IncomingMessage,
+    res: ServerResponse,
+    { target: { port, url }, decision, exchange, refuse }: Allowed,
+  ): Promise<void> {
+    const { host, rule, path } = decision;
+    exchange.rule = rule.id;
+    const dialled = await this.#options.dial(host, port);
     if (!dialled.ok) return refuse(dialled.reason, dialled.message);
     const { socket } = dialled;
     res.once('close', () => socket.destroy());
@@ -121,19 +128,22 @@ export class EgressProxy {
       socket.destroy();
       return exchange.end('allow', 'rule', null);
     }
-    const headers = { ...endToEndHeaders(req.headers), host: port === 80 ? decision.host : `${decision.host}:${port}` };
-    const options = { method, path: path.pathname + path.search, headers, createConnection: () => socket };
-    forward(req, res, { options, secure: false, reason: 'rule', host: decision.host, port }, exchange);
+    const headers = { ...endToEndHeaders(req.headers), host: port === 80 ? host : `${host}:${port}` };
+    const options = {
+      method: req.method,
+      path: (path ?? url.pathname) + url.search,
+      headers,
+      createConnection: () => socket,
+    };
+    forward(req, res, { options, secure: false, reason: 'rule', host, port }, exchange);
   }
 
-  /** What an absolute request line, or one inside a tunnel to a service, is for; null for what no proxy serves. */
+  /** What an absolute request line, or one inside a tunnel that ends here, is for; null for what no proxy serves. */
   #targetOf(req: IncomingMessage): Target | null {
     const line = req.url ?? '';
-    const tunnelHost = this.#tunnels.get(req.socket);
-    if (tunnelHost) return line.startsWith('/') ? toTarget(tunnelHost, line) : null;
-    // The authority is cut out by hand: what a URL parser would repair must be refused instead.
-    const match = /^http:\/\/([^/?#\\]*)(.*)$/i.exec(line);
-    return match?.[1] ? toTarget(match[1], match[2] ?? '') : null;
+    const authority = this.#tunnels.get(req.socket);
+    if (authority) return line.startsWith('/') ? toTarget(authority, line) : null;
+    return targetOfLine(line);
   }
 
   async #onConnect(req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -143,15 +153,15 @@ export class EgressProxy {
     const port = authority?.port ?? 0;
     const shown = nameOf(authority?.host ?? null) ?? text;
     const exchange = this.#begin({ method: 'CONNECT', host: shown, port, path: null });
-    const refuse = (reason: RefusalReason, detail?: string) => {
-      const answer = refusal(reason, shown, port, detail);
-      endWith(socket, rawResponse(answer));
-      exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, answer.status);
+    const refuse: Refuse = (reason, detail) => {
+      const refused = refusal(reason, shown, port, detail);
+      endWith(socket, refused);
+      exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, refused.status);
     };
-    if (this.#exchanges > EXCHANGES_MAX) return refuse('too_many');
-    const request: EgressRequest = { kind: 'connect', method: 'CONNECT', host: authority?.host ?? null, port };
-    const decision = decideEgress(this.#policy, request);
-    if (decision.decision === 'deny') return refuse(decision.reason);
+    if (this.#tunnels.has(socket)) return refuse('nested');
+    const host = authority?.host ?? null;
+    const decision = decideEgress(this.#policy, { kind: 'connect', method: 'CONNECT', host, port, path: null });
+    if (decision.decision === 'deny') return refuse(decision.reason, explain(decision));
     if (decision.reason === 'service') {
       // Some clients tunnel plain HTTP too. Its requests are decided one by one, like any other.
       socket.write(ESTABLISHED);
@@ -161,38 +171,17 @@ export class EgressProxy {
       this.#server.emit('connection', socket);
       return;
     }
+    if (decision.reason === 'inspect')
+      return refuse('bad_port', 'TLS to this host is to be inspected, which this hostd cannot do.');
+    exchange.rule = decision.rule.id;
     const dialled = await this.#options.dial(decision.host, port);
     if (!dialled.ok) return refuse(dialled.reason, dialled.message);
     tunnel(socket, head, dialled.socket, exchange);
   }
 }
 
-type Target = { host: EgressRequest['host']; port: number; shown: string; path: Pick<URL, 'pathname' | 'search'> };
+type Allowed = { target: Target; decision: Extract<Decision, { reason: 'rule' }>; exchange: Exchange; refuse: Refuse };
 
-function toTarget(authority: string, rest: string): Target | null {
-  const parsed = parseAuthority(/:\d*$/.test(authority) ? authority.replace(/:$/, ':80') : `${authority}:80`);
-  const host = parsed?.host ?? null;
-  const base = `http://path.invalid${rest.startsWith('/') ? '' : '/'}${rest}`;
-  if (!URL.canParse(base)) return null;
-  return { host, port: parsed?.port ?? 0, shown: nameOf(host) ?? authority, path: new URL(base) };
-}
-
-function nameOf(host: EgressRequest['host']): string | null {
-  if (!host) return null;
-  return host.kind === 'name' ? host.name : host.address;
-}
-
-/** Says the last words and lets go, also of a peer that would keep its half open. */
-function endWith(stream: Duplex, text: string): void {
-  stream.end(text, () => stream.destroy());
-}
-
-function rawResponse({ status, body }: { status: number; body: string }): string {
-  const head = [
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
-    'content-type: text/plain; charset=utf-8',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ];
-  return `${head.join('\r\n')}\r\n\r\n${body}`;
+function explain(decision: Extract<Decision, { decision: 'deny' }>): string | undefined {
+  return decision.detail && `About the path: ${decision.detail}.`;
 }

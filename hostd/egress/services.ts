@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
+import { parseHost } from '../contract/canonical-host.ts';
 import { ARCHIVES, archiveHost, archiveUrl } from '../guest/image/mirror.ts';
-import { type CanonicalHost, parseHost } from './canonical-host.ts';
 import type { Service } from './decide.ts';
 import type { Upstream } from './forward.ts';
 import { serviceHeaders } from './headers.ts';
@@ -18,7 +18,7 @@ export function ownServices({ npmUpstream, debianMirror }: OwnServices): Service
   return upstreams.map(([host, upstream]) => {
     const parsed = parseHost(host);
     if (parsed?.kind !== 'name') throw new Error(`${host} is not a host name`);
-    return { host: parsed.name as CanonicalHost, upstream: new URL(upstream), headers: {}, readOnly: true };
+    return { host: parsed.name, upstream: new URL(upstream), headers: {}, readOnly: true };
   });
 }
 

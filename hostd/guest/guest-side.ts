@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import type { Activity, EgressLogEntry, ExecResult, execSchema, FileEntry } from '../contract/machines.ts';
+import type { EgressLogEntry } from '../contract/egress.ts';
+import type { Activity, ExecResult, execSchema, FileEntry } from '../contract/machines.ts';
 import type { Service } from '../egress/decide.ts';
 import type { Dial } from '../egress/dial.ts';
 import { EgressProxy } from '../egress/proxy.ts';

@@ -1,4 +1,5 @@
-import type { CreateMachine, EgressPolicy } from '../contract/machines.ts';
+import type { EgressPolicy } from '../contract/egress.ts';
+import type { CreateMachine } from '../contract/machines.ts';
 
 /*
  * The seam between the machine lifecycle (hostd/machines) and everything that talks to the inside of a machine

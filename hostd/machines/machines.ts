@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import type { MachinesPort } from '../api/machines-port.ts';
+import type { EgressPolicy } from '../contract/egress.ts';
 import type {
   CheckpointMachine,
   CheckpointResult,
   CreateMachine,
-  EgressPolicy,
   HostView,
   IsolationLack,
   MachineView,

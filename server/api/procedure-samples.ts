@@ -25,6 +25,8 @@ export type Samples = {
 
 export function procedureSamples({ org, repo, sessionId, templateId, change, threadId, checkId }: SampleIds): Samples {
   const session = { org, sessionId };
+  const ruleId = 'rul_00000000000000000000';
+  const rule = { host: 'api.example.com', ports: [443], mode: 'splice' as const, methods: null, paths: null, webSocket: false };
   const ofChange = { org, repo, number: change.number };
   return {
     orgs: {
@@ -70,6 +72,12 @@ export function procedureSamples({ org, repo, sessionId, templateId, change, thr
       writeFile: { ...session, path: 'README.md', text: '' },
       worktree: session,
       egressLog: session,
+    },
+    egress: {
+      rules: { org },
+      addRule: { org, rule },
+      changeRule: { org, ruleId, rule },
+      removeRule: { org, ruleId },
     },
   };
 }

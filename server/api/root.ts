@@ -1,5 +1,6 @@
 import { accountRouter } from './routers/account.ts';
 import { changesRouter } from './routers/changes.ts';
+import { egressRouter } from './routers/egress.ts';
 import { orgsRouter } from './routers/orgs.ts';
 import { repositoriesRouter } from './routers/repositories.ts';
 import { sessionsRouter } from './routers/sessions.ts';
@@ -8,6 +9,7 @@ import { createCallerFactory, router } from './trpc.ts';
 export const appRouter = router({
   account: accountRouter,
   changes: changesRouter,
+  egress: egressRouter,
   orgs: orgsRouter,
   repositories: repositoriesRouter,
   sessions: sessionsRouter,

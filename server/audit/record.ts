@@ -19,6 +19,9 @@ export const AUDIT_ACTIONS = [
   'token.created',
   'token.revoked',
   'git.pushed',
+  'egress.rule_added',
+  'egress.rule_changed',
+  'egress.rule_removed',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type EgressLogEntry, type EgressPolicy, egressLogEntrySchema } from '../../hostd/contract/egress.ts';
 import { hostdErrorSchema } from '../../hostd/contract/errors.ts';
 import { type ImageVariant, type ImageView, imageViewSchema } from '../../hostd/contract/images.ts';
 import type {
@@ -6,8 +7,6 @@ import type {
   CheckpointMachine,
   CheckpointResult,
   createMachineSchema,
-  EgressLogEntry,
-  EgressPolicy,
   Exec,
   ExecResult,
   FileEntry,
@@ -22,7 +21,6 @@ import type {
 import {
   activitySchema,
   checkpointResultSchema,
-  egressLogEntrySchema,
   execResultSchema,
   fileEntrySchema,
   hostViewSchema,

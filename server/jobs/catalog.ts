@@ -14,6 +14,8 @@ export const JOBS = {
   'drive-session': { schema: z.object({ ...tenant, sessionId: z.string() }), key: 'sessionId', retryLimit: 5 },
   'build-template': { schema: z.object({ ...tenant, templateId: z.string() }), key: 'templateId', retryLimit: 3 },
   'run-check': { schema: z.object({ ...tenant, checkId: z.string() }), key: 'checkId', retryLimit: 3 },
+  /** Gives the organization's live machines its rules as they are now. */
+  'apply-egress': { schema: z.object({ ...tenant }), key: 'orgId', retryLimit: 5 },
   /** Every minute: sessions past their deadline, machines of ended sessions, snapshots nobody needs, lost hosts. */
   reap: { schema: z.object({}), key: null, retryLimit: 0 },
 } as const;

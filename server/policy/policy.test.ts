@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { egressPolicySchema } from '../../hostd/contract/machines.ts';
+import { egressPolicySchema } from '../../hostd/contract/egress.ts';
 import { ROLES } from '../auth/roles.ts';
 import { decide, type OrgPolicy, type PolicyRequest, parseOrgPolicy } from './policy.ts';
 

@@ -1,16 +1,23 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { egressLimitsSchema, egressRuleSchema } from '../../hostd/contract/egress.ts';
 import { hasRole, ROLES, type Role } from '../auth/roles.ts';
+import { RULES_MAX } from '../egress/contract.ts';
 
 /*
  * An organization's rules as data, and the one function that answers yes or no. Anything that cannot be decided is a no.
  */
 const MEGABYTE = 1_000_000;
 
-const egressRule = z.object({
-  /** Exact host, or `*.example.com` for its subdomains. */
-  host: z.string().max(255),
-  ports: z.array(z.number().int().min(1).max(65535)).min(1),
-});
+/** Rules written before they had names get one that stays the same as long as they do. */
+const egressRule = egressRuleSchema.transform((rule) => ({ ...rule, id: rule.id || nameOfRule(rule) }));
+
+function nameOfRule({ host, ports }: { host: string; ports: number[] }): string {
+  return `rul_${createHash('sha256')
+    .update(`${host}:${ports.join(',')}`)
+    .digest('hex')
+    .slice(0, 20)}`;
+}
 
 const PACKAGE_HOSTS = [
   'registry.npmjs.org',
@@ -33,8 +40,10 @@ export const orgPolicySchema = z.object({
   /** What machines may reach beside git, models and npm, which have names of their own. Everything else is refused. */
   egress: z
     .array(egressRule)
-    .max(400)
-    .default(PACKAGE_HOSTS.map((host) => ({ host, ports: [80, 443] }))),
+    .max(RULES_MAX)
+    .prefault(PACKAGE_HOSTS.map((host) => ({ host, ports: [80, 443] }))),
+  /** What one machine may use of its way out. */
+  egressLimits: egressLimitsSchema.prefault({}),
   /** Sessions with a machine, or about to have one, at a time. */
   maxConcurrentSessions: z.number().int().min(1).max(1000).default(4),
   /** From the last thing that happened to the machine being put to sleep. */

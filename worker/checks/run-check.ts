@@ -69,7 +69,7 @@ async function runInMachine(deps: WorkerDeps, check: Check): Promise<CheckOutcom
   const machine = await withOrg(deps.db, orgId, (tx) => insertMachine(tx, { orgId, hostId, lease: 1, purpose: 'check', owner }));
   if (!(await startCheck(deps.db, { orgId, checkId: check.id, machineId: machine.id, now: deps.clock.now() }))) return null;
   const source = { kind: 'fork' as const, snapshotId: template.snapshotId! };
-  const { host, ms } = await startMachine(deps, { machine, repositoryId, owner, source });
+  const { host, ms } = await startMachine(deps, { machine, source });
   const guest: Guest = { host, machineId: machine.id };
   await checkoutCommit(guest, check.commitSha);
   await renewSetup(deps, guest, template, check);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { verifyGrant } from '../../server/grants.ts';
+import { parseOrgPolicy } from '../../server/policy/policy.ts';
 import { machineEgress } from './machine-egress.ts';
 
 const NOW = new Date('2026-01-02T03:04:05Z');
@@ -8,7 +9,7 @@ const BASE = { orgId: 'org_1', repositoryId: 'rep_1', machineId: 'mch_1', lease:
 
 const egressFor = (purpose: 'session' | 'check' | 'template') =>
   machineEgress({
-    policy: { egress: [{ host: 'pypi.org', ports: [443] }] },
+    policy: parseOrgPolicy({ egress: [{ id: 'rul_1', host: 'pypi.org', ports: [443] }] }),
     grant: { ...BASE, purpose },
     grantSecret: SECRET,
     internalUrl: 'http://127.0.0.1:7401',
@@ -31,6 +32,6 @@ describe('machineEgress', () => {
   });
 
   it('allows what the organization allows, and no more', () => {
-    expect(egressFor('check').allow).toEqual([{ host: 'pypi.org', ports: [443] }]);
+    expect(egressFor('check').allow).toMatchObject([{ id: 'rul_1', host: 'pypi.org', ports: [443], mode: 'splice' }]);
   });
 });

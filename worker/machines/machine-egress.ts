@@ -1,4 +1,4 @@
-import type { EgressPolicy, EgressService } from '../../hostd/contract/machines.ts';
+import type { EgressPolicy, EgressService } from '../../hostd/contract/egress.ts';
 import { type MachineGrant, signGrant } from '../../server/grants.ts';
 import type { OrgPolicy } from '../../server/policy/policy.ts';
 
@@ -6,7 +6,7 @@ import type { OrgPolicy } from '../../server/policy/policy.ts';
 const GRANT_SECONDS_MAX = 7 * 24 * 60 * 60;
 
 export type EgressInput = {
-  policy: Pick<OrgPolicy, 'egress'>;
+  policy: Pick<OrgPolicy, 'egress' | 'egressLimits'>;
   grant: Omit<MachineGrant, 'exp'>;
   grantSecret: string;
   internalUrl: string;
@@ -25,5 +25,5 @@ export function machineEgress({ policy, grant, grantSecret, internalUrl, now }: 
     headers: { authorization: `Bearer ${token}` },
   });
   const services = grant.purpose === 'session' ? [service('git'), service('models')] : [service('git')];
-  return { services, allow: policy.egress };
+  return { services, allow: policy.egress, limits: policy.egressLimits };
 }

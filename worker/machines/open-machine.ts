@@ -4,9 +4,8 @@ import { type Tx, withOrg } from '../../server/db.ts';
 import type { HostClient } from '../../server/hosts/host-client.ts';
 import { HostError, isHostError } from '../../server/hosts/host-error.ts';
 import { newId } from '../../server/ids.ts';
-import { parseOrgPolicy } from '../../server/policy/policy.ts';
 import type { WorkerDeps } from '../deps.ts';
-import { machineEgress } from './machine-egress.ts';
+import { egressOf } from './egress-of.ts';
 
 export type MachineOwner = { sessionId: string; branch: string } | { templateId: string } | { checkId: string };
 
@@ -23,8 +22,6 @@ export async function insertMachine(tx: Tx, { orgId, hostId, lease, purpose, own
 
 export type StartMachine = {
   machine: Machine;
-  repositoryId: string;
-  owner: MachineOwner;
   source: MachineSource;
   size?: { memoryMiB: number; vcpus: number; diskGiB: number };
 };
@@ -33,24 +30,10 @@ export type StartedMachine = { host: HostClient; view: MachineView; ms: number }
 
 /** Makes the machine of a row, or finds it made. Rejects with HostError. */
 export async function startMachine(deps: WorkerDeps, input: StartMachine): Promise<StartedMachine> {
-  const { machine, repositoryId, owner, source, size } = input;
+  const { machine, source, size } = input;
   const { orgId } = machine;
   await deps.hosts.requireNeighbourly(machine.hostId, orgId);
-  const org = await withOrg(deps.db, orgId, (tx) => tx.organization.findUniqueOrThrow({ where: { id: orgId } }));
-  const egress = machineEgress({
-    policy: parseOrgPolicy(org.policy),
-    grant: {
-      orgId,
-      repositoryId,
-      machineId: machine.id,
-      lease: machine.lease,
-      purpose: machine.purpose,
-      ...('sessionId' in owner ? { sessionId: owner.sessionId, branch: owner.branch } : {}),
-    },
-    grantSecret: deps.grantSecret,
-    internalUrl: deps.internalUrl,
-    now: deps.clock.now(),
-  });
+  const egress = await egressOf(deps, machine);
   const host = await deps.hosts.client(machine.hostId);
   const startedAt = performance.now();
   const view =

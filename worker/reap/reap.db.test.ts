@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { egressPolicySchema } from '../../hostd/contract/egress.ts';
 import { newId } from '../../server/ids.ts';
 import { openTestDatabase } from '../../server/testing/database.ts';
 import { aSession, jobsOf } from '../../server/testing/fixtures.ts';
@@ -9,7 +10,7 @@ import { reap } from './reap.ts';
 const test = openTestDatabase();
 const { rig, aWorker, inOrg, read, events } = workerRig(test);
 const LATER = { now: () => new Date(Date.now() + 5 * 60_000) };
-const NO_EGRESS = { services: [], allow: [] };
+const NO_EGRESS = egressPolicySchema.parse({ services: [], allow: [] });
 const SIZE = { memoryMiB: 512, vcpus: 1, diskGiB: 4, hostname: 'warren' };
 
 const hostId = 'hst_fakefakefake';

@@ -4,6 +4,7 @@ import { withOrg } from '../../server/db.ts';
 import { JOB_HEARTBEAT_SECONDS, JOBS, type JobName, type JobPayload } from '../../server/jobs/catalog.ts';
 import { erroredOutcome, runCheck } from '../checks/run-check.ts';
 import type { WorkerDeps } from '../deps.ts';
+import { applyEgress } from '../machines/apply-egress.ts';
 import { reap } from '../reap/reap.ts';
 import { driveSession } from '../sessions/drive-session.ts';
 import { buildTemplate, settleTemplateFailure } from '../templates/build-template.ts';
@@ -34,6 +35,7 @@ function handlers(deps: WorkerDeps, sessionsMax: number): Handlers {
         });
       },
     },
+    'apply-egress': { concurrency: 2, run: ({ orgId }) => applyEgress(deps, orgId) },
     reap: { concurrency: 1, run: () => reap(deps) },
   };
 }

@@ -16,8 +16,6 @@ export async function provision(driver: Driver, session: Session): Promise<void>
   await step(driver, 'Machine forked from the template', async () => {
     const { view } = await startMachine(driver.deps, {
       machine,
-      repositoryId: session.repositoryId,
-      owner: { sessionId: session.id, branch: session.branch },
       source: { kind: 'fork', snapshotId: template.snapshotId! },
     });
     return `${view.accelerator === 'tcg' ? 'emulated' : 'hardware'} machine ${view.machineId}`;

@@ -21,13 +21,10 @@ export async function resume(driver: Driver, session: Session): Promise<void> {
   const cold = !holdsMemory({ deviceStateSha256 }) || (await isColdStartAsked(driver));
   const source: MachineSource = { kind: cold ? 'disk' : 'resume', snapshotId: snapshot.id };
   const machine = await placeAgain(driver, session, snapshot);
-  const owner = { sessionId: session.id, branch: session.branch };
-  const { host, view, ms } = await startMachine(deps, { machine, repositoryId: session.repositoryId, owner, source }).catch(
-    (error: unknown) => {
-      if (!isHostError(error, 'incompatible') || source.kind === 'disk') throw error;
-      throw new MemoryUnusableError(error.message);
-    },
-  );
+  const { host, view, ms } = await startMachine(deps, { machine, source }).catch((error: unknown) => {
+    if (!isHostError(error, 'incompatible') || source.kind === 'disk') throw error;
+    throw new MemoryUnusableError(error.message);
+  });
   const guest = { host, machineId: machine.id };
   if (source.kind === 'disk') await stayWithinFile(driver, guest, snapshot);
   const slept = await findSlept(driver, snapshot);

@@ -80,7 +80,7 @@ async function build(deps: WorkerDeps, template: Template, log: TemplateLog): Pr
 
   const source = { kind: 'image', variant: environment.image } as const;
   const { host, view } = await timed(log, `Boot the image ${environment.image}`, () =>
-    startMachine(deps, { machine, repositoryId, owner, source, size: environment.size }),
+    startMachine(deps, { machine, source, size: environment.size }),
   );
   log.line(`  ${view.accelerator === 'tcg' ? 'emulated' : 'hardware'} machine, ${JSON.stringify(view.timingsMs)}`);
   const guest: Guest = { host, machineId: machine.id };

@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { z } from 'zod';
+import { egressPolicySchema } from '../../../hostd/contract/egress.ts';
 import { HOSTD_ERROR_STATUS, type HostdErrorCode } from '../../../hostd/contract/errors.ts';
 import { imageVariantSchema } from '../../../hostd/contract/images.ts';
 import {
   checkpointMachineSchema,
   createMachineSchema,
-  egressPolicySchema,
   execSchema,
   rewindMachineSchema,
   suspendMachineSchema,

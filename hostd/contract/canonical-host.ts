@@ -1,5 +1,7 @@
-import { isIPv4, isIPv6 } from 'node:net';
-
+/*
+ * What a host is, for everyone who names one: the settings page, the API, the policy and the proxy read hosts with this file and
+ * no other. It runs in browsers too, so it leans on nothing but the URL standard, which both implement.
+ */
 declare const canonical: unique symbol;
 
 /**
@@ -12,6 +14,9 @@ export type ParsedHost = { kind: 'name'; name: CanonicalHost } | { kind: 'addres
 
 /** Letters and digits of any script, hyphen, underscore, dot: percent signs, `@`, NUL, spaces and slashes never get further. */
 const TEXT = /^[\p{L}\p{N}\p{M}._-]+$/u;
+const BRACKETED = /^\[[0-9a-f:.]+\]$/i;
+/** What a URL parser makes of every spelling of an IPv4 address. */
+const DOTTED = /^(\d{1,3}\.){3}\d{1,3}$/;
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
 /**
@@ -20,16 +25,15 @@ const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
  */
 export function parseHost(text: string): ParsedHost | null {
   if (text.length === 0 || text.length > 300) return null;
-  if (text.startsWith('[') && text.endsWith(']')) {
-    const address = text.slice(1, -1);
-    return isIPv6(address) && !address.includes('%')
-      ? { kind: 'address', address: hostOfUrl(text)?.slice(1, -1) ?? address }
-      : null;
+  if (text.startsWith('[')) {
+    if (!BRACKETED.test(text)) return null;
+    const address = hostOfUrl(text)?.slice(1, -1);
+    return address ? { kind: 'address', address } : null;
   }
   if (!TEXT.test(text)) return null;
   const host = hostOfUrl(text)?.replace(/\.$/, '');
   if (!host) return null;
-  if (isIPv4(host)) return { kind: 'address', address: host };
+  if (DOTTED.test(host)) return { kind: 'address', address: host };
   const labels = host.split('.');
   if (host.length > 253 || !labels.every((label) => LABEL.test(label))) return null;
   // A last label that is a number belongs to an address that did not parse; resolvers differ on those.
@@ -37,6 +41,7 @@ export function parseHost(text: string): ParsedHost | null {
   return { kind: 'name', name: host as CanonicalHost };
 }
 
+/** The host as the URL standard writes it; null when it is none, or when something else of a URL came with it. */
 function hostOfUrl(host: string): string | null {
   try {
     return new URL(`http://${host}/`).hostname;
@@ -61,6 +66,10 @@ export function parsePattern(text: string): HostPattern | null {
   const subdomains = text.startsWith('*.');
   const parsed = parseHost(subdomains ? text.slice(2) : text);
   return parsed?.kind === 'name' ? { name: parsed.name, subdomains } : null;
+}
+
+export function formatPattern({ name, subdomains }: HostPattern): string {
+  return subdomains ? `*.${name}` : name;
 }
 
 export function matchesPattern({ name, subdomains }: HostPattern, host: CanonicalHost): boolean {

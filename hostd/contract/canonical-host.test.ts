@@ -1,70 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchesPattern, parseAuthority, parseHost, parsePattern } from './canonical-host.ts';
+import { formatPattern, matchesPattern, parseAuthority, parseHost, parsePattern } from './canonical-host.ts';
+import { HOST_CORPUS } from './testing/host-corpus.ts';
 
 describe('parseHost', () => {
-  it.each([
-    ['example.com', 'example.com'],
-    ['EXAMPLE.Com', 'example.com'],
-    ['example.com.', 'example.com'],
-    ['bücher.example', 'xn--bcher-kva.example'],
-    ['ｅｘａｍｐｌｅ.com', 'example.com'],
-    ['example。com', null],
-    ['localhost', 'localhost'],
-    ['_dmarc.example.com', '_dmarc.example.com'],
-    ['git.warren.internal', 'git.warren.internal'],
-    ['', null],
-    ['.', null],
-    ['..', null],
-    ['.example.com', null],
-    ['example..com', null],
-    ['example.com..', null],
-    ['exa mple.com', null],
-    ['example.com\0.evil.com', null],
-    ['example.com%00.evil.com', null],
-    ['%65xample.com', null],
-    ['user@example.com', null],
-    ['example.com@evil.com', null],
-    ['example.com:80', null],
-    ['example.com/evil', null],
-    ['example.com\\evil', null],
-    ['example.com#', null],
-    ['example.com?', null],
-    ['-bad.example', null],
-    ['bad-.example', null],
-    ['1.2.3.4.5', null],
-    ['256.256.256.256', null],
-    ['1.2.3.999', null],
-    ['[::1', null],
-    ['::1', null],
-    ['[fe80::1%eth0]', null],
-    ['[::1].example.com', null],
-    [`${'a'.repeat(64)}.com`, null],
-    [`${'a.'.repeat(130)}com`, null],
-    ['a\u0000', null],
-    ['exam\u00adple.com', null],
-    ['exa\u200bmple.com', null],
-  ])('%j is the name %j', (text, name) => {
-    expect(parseHost(text)).toEqual(name === null ? null : { kind: 'name', name });
-  });
-
-  it.each([
-    ['127.0.0.1', '127.0.0.1'],
-    ['127.1', '127.0.0.1'],
-    ['2130706433', '127.0.0.1'],
-    ['0x7f000001', '127.0.0.1'],
-    ['0x7f.0.0.1', '127.0.0.1'],
-    ['0177.0.0.1', '127.0.0.1'],
-    ['127.0.0.1.', '127.0.0.1'],
-    ['１２７.0.0.1', '127.0.0.1'],
-    ['0', '0.0.0.0'],
-    ['8.8.8.8', '8.8.8.8'],
-    ['[::1]', '::1'],
-    ['[0:0:0:0:0:0:0:1]', '::1'],
-    ['[::ffff:10.0.0.1]', '::ffff:a00:1'],
-    ['[2001:DB8::1]', '2001:db8::1'],
-  ])('%j is the address %j', (text, address) => {
-    expect(parseHost(text)).toEqual({ kind: 'address', address });
+  it.each(HOST_CORPUS)('$text is $is', ({ text, is }) => {
+    expect(parseHost(text)).toEqual(is);
   });
 
   it('never throws, and what it accepts it accepts again unchanged', { timeout: 60_000 }, () => {
@@ -134,6 +75,30 @@ describe('parseAuthority', () => {
     '',
   ])('refuses %j', (text) => {
     expect(parseAuthority(text)).toBeNull();
+  });
+});
+
+describe('parsePattern', () => {
+  it.each([
+    ['*.GitHub.com.', '*.github.com'],
+    ['bücher.example', 'xn--bcher-kva.example'],
+    ['*.*.com', null],
+    ['*', null],
+    ['*.', null],
+    ['git*.com', null],
+    ['*.10.0.0.1', null],
+    ['[::1]', null],
+    ['github.com:443', null],
+    ['https://github.com', null],
+  ])('%j reads %j', (text, canonical) => {
+    const pattern = parsePattern(text);
+    expect(pattern && formatPattern(pattern)).toBe(canonical);
+  });
+
+  it('reads every name of the corpus as that name, and nothing else', () => {
+    for (const { text, is } of HOST_CORPUS.filter((one) => !one.text.startsWith('*.'))) {
+      expect(parsePattern(text)).toEqual(is?.kind === 'name' ? { name: is.name, subdomains: false } : null);
+    }
   });
 });
 

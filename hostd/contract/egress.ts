@@ -1,0 +1,104 @@
+import { z } from 'zod';
+
+/*
+ * What a machine may reach, and what became of each attempt. hostd takes these as they come and is strict in reading them: a rule
+ * that does not parse allows nothing. People's input is checked, and brought into its canonical form, by egress-rule.ts.
+ */
+const MEBIBYTE = 1024 * 1024;
+const GIBIBYTE = 1024 * MEBIBYTE;
+const bytesMax = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** A name the guest can reach through the egress proxy that is served by the control plane or by hostd itself. */
+export const egressServiceSchema = z.object({
+  /** Host name the guest uses, such as `git.warren.internal`. Always plain HTTP inside the machine. */
+  host: z.string().max(253),
+  /** Absolute URL the request is sent to; the guest's path is appended to its path. */
+  upstream: z.url(),
+  /** Headers set outside the machine; they replace what the guest sent. Never logged. */
+  headers: z.record(z.string(), z.string()),
+});
+export type EgressService = z.infer<typeof egressServiceSchema>;
+
+/**
+ * `splice`: TLS goes through unread, so only host and port can be ruled; the weaker one. `inspect`: hostd ends TLS with a
+ * certificate of its own, sees every request, and speaks TLS to the host itself. Plain HTTP is read under either.
+ */
+export const EGRESS_MODES = ['splice', 'inspect'] as const;
+export type EgressMode = (typeof EGRESS_MODES)[number];
+
+/** Methods a rule can name. `GET` includes `HEAD`. */
+export const EGRESS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+export const egressRuleSchema = z.object({
+  /** Names the rule in the log. */
+  id: z.string().max(60).default(''),
+  /** Exact host, or `*.example.com` for its subdomains (not the apex). */
+  host: z.string().max(255),
+  ports: z.array(z.number().int().min(1).max(65535)).min(1).max(20),
+  mode: z.enum(EGRESS_MODES).default('splice'),
+  /** Null for any. Only with `inspect`. */
+  methods: z.array(z.enum(EGRESS_METHODS)).min(1).nullable().default(null),
+  /** Patterns as in request-path.ts; null for any. Only with `inspect`. */
+  paths: z.array(z.string().max(500)).min(1).max(50).nullable().default(null),
+  /** Lets requests upgrade to WebSocket. Only with `inspect`. */
+  webSocket: z.boolean().default(false),
+  /** Bytes of one request's or tunnel's way up and down; null for the policy's limits. */
+  requestBytesMax: bytesMax.nullable().default(null),
+  responseBytesMax: bytesMax.nullable().default(null),
+});
+export type EgressRule = z.infer<typeof egressRuleSchema>;
+
+/** Of one machine. */
+export const egressLimitsSchema = z.object({
+  /** Connections into the proxy at a time. */
+  connectionsMax: z.number().int().min(1).max(2_000).default(256),
+  /** Connections and requests begun in any one minute, together. */
+  perMinuteMax: z.number().int().min(1).max(1_000_000).default(6_000),
+  /** Bytes of one request body, or of a spliced connection's way up. */
+  requestBytesMax: bytesMax.default(512 * MEBIBYTE),
+  /** Bytes of one response body, or of a spliced connection's way down. */
+  responseBytesMax: bytesMax.default(16 * GIBIBYTE),
+  /** Without a byte either way. Models think for minutes. */
+  idleMsMax: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(24 * 3_600_000)
+    .default(15 * 60_000),
+});
+export type EgressLimits = z.infer<typeof egressLimitsSchema>;
+export const EGRESS_LIMITS: EgressLimits = egressLimitsSchema.parse({});
+
+/** Everything not named here is denied. Private, loopback, link-local and metadata addresses are denied even when named. */
+export const egressPolicySchema = z.object({
+  services: z.array(egressServiceSchema).max(16),
+  allow: z.array(egressRuleSchema).max(500),
+  limits: egressLimitsSchema.default(EGRESS_LIMITS),
+});
+/** As hostd reads it, and as its clients may write it. */
+export type EgressPolicy = z.infer<typeof egressPolicySchema>;
+export type EgressPolicyInput = z.input<typeof egressPolicySchema>;
+
+export const EGRESS_DECISIONS = ['allow', 'deny'] as const;
+export const egressLogEntrySchema = z.object({
+  seq: z.number().int(),
+  at: z.iso.datetime(),
+  decision: z.enum(EGRESS_DECISIONS),
+  /**
+   * Allowed: `service`, `rule`; `upstream_error` when the host then did not answer. Denied: `not_listed`, `bad_port`, `bad_host`,
+   * `address` (only names are allowed), `private_address` (the name leads inside), `method`, `path`, `bad_path` (a path that
+   * servers read differently), `websocket`, `nested` (CONNECT inside CONNECT), `too_large`, `too_many`.
+   */
+  reason: z.string(),
+  method: z.string(),
+  host: z.string(),
+  port: z.number().int(),
+  /** First 200 characters, query left out. */
+  path: z.string().nullable(),
+  status: z.number().int().nullable(),
+  bytesUp: z.number(),
+  bytesDown: z.number(),
+  /** Id of the rule that allowed it; null where none did. */
+  rule: z.string().nullable(),
+});
+export type EgressLogEntry = z.infer<typeof egressLogEntrySchema>;
