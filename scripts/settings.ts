@@ -28,6 +28,7 @@ const SECRET_NAMES = [
   'databaseSystem',
   'nextauth',
   'grant',
+  'secretsKey',
   'hostd',
   'demoPassword',
 ] as const;
@@ -107,6 +108,7 @@ export function processEnv(settings: Settings, npmRegistry: string): Record<stri
     NEXTAUTH_URL: settings.url,
     NEXTAUTH_SECRET: secrets.nextauth,
     WARREN_GRANT_SECRET: secrets.grant,
+    WARREN_SECRETS_KEY: secrets.secretsKey,
     DATABASE_URL: urls.appUrl,
     DATABASE_SYSTEM_URL: urls.systemUrl,
     HOSTD_URL: hostd.url,

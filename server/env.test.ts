@@ -7,6 +7,7 @@ const GOOD = {
   DATABASE_SYSTEM_URL: 'postgresql://system@localhost/warren',
   NEXTAUTH_SECRET: SECRET,
   WARREN_GRANT_SECRET: SECRET,
+  WARREN_SECRETS_KEY: SECRET,
   HOSTD_TOKEN: 'token',
   FORGE_DIR: '/data/forge',
 };

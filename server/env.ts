@@ -25,6 +25,13 @@ const envSchema = z
     DATABASE_SYSTEM_URL: z.url('is needed: the connection string of the role warren_system'),
     NEXTAUTH_SECRET: secret,
     WARREN_GRANT_SECRET: secret,
+    /** Encrypts the data keys of organizations' secrets. Losing it loses the secrets. */
+    WARREN_SECRETS_KEY: secret,
+    /** Keys that WARREN_SECRETS_KEY replaced, separated by blanks, until the worker has said that none is in use. */
+    WARREN_SECRETS_KEY_PREVIOUS: z
+      .string()
+      .default('')
+      .transform((text) => text.split(/\s+/).filter(Boolean)),
     HOSTD_URL: z.url().default('http://127.0.0.1:7402'),
     HOSTD_TOKEN: needed('the bearer token that hostd was started with'),
     // Never a default here: the bundler takes a path in code for an asset and reads everything below it, disk images too.

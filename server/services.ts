@@ -4,6 +4,7 @@ import { type Env, loadEnv } from './env.ts';
 import { chooseProvider, type ModelProvider } from './gateway/provider.ts';
 import { createHostDirectory, type HostDirectory } from './hosts/host-directory.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { type Keyring, makeKeyring } from './secrets/keyring.ts';
 
 /** Everything the web process's code is given instead of importing it. */
 export type Services = {
@@ -12,6 +13,8 @@ export type Services = {
   forgeDir: string;
   /** Signs what machines may do; see grants.ts. */
   grantSecret: string;
+  /** Opens and seals organizations' secrets; see secrets/envelope.ts. */
+  keyring: Keyring;
   db: Db;
   systemDb: SystemDb;
   hosts: HostDirectory;
@@ -32,6 +35,7 @@ export function createServices(env: Env): Services {
     url: env.WARREN_URL,
     forgeDir: env.FORGE_DIR,
     grantSecret: env.WARREN_GRANT_SECRET,
+    keyring: makeKeyring(env.WARREN_SECRETS_KEY, env.WARREN_SECRETS_KEY_PREVIOUS),
     db: createDb(env.DATABASE_URL, {
       onNoticeLost: (err) => logger.warn({ event: 'realtime.notice_lost', err }, 'notice lost'),
     }),

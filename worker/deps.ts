@@ -2,6 +2,7 @@ import type { Clock } from '../server/clock.ts';
 import type { Db, SystemDb } from '../server/db.ts';
 import type { HostDirectory } from '../server/hosts/host-directory.ts';
 import type { Logger } from '../server/logger.ts';
+import type { Keyring } from '../server/secrets/keyring.ts';
 import type { AgentDefinition } from './agents/agent.ts';
 import type { SessionSignals } from './runtime/session-signals.ts';
 
@@ -40,6 +41,8 @@ export type WorkerDeps = {
   agent: AgentDefinition;
   forgeDir: string;
   grantSecret: string;
+  /** Opens organizations' secrets for the hosts that run their machines. */
+  keyring: Keyring;
   /** Where hostd reaches git and models on behalf of machines, such as `http://127.0.0.1:7401`. */
   internalUrl: string;
   patience: Patience;

@@ -11,6 +11,12 @@ const envSchema = z
     DATABASE_URL: z.url('is needed: the connection string of the role warren_app'),
     DATABASE_SYSTEM_URL: z.url('is needed: the connection string of the role warren_system'),
     WARREN_GRANT_SECRET: z.string().min(32, 'must be at least 32 characters: make one with `openssl rand -base64 32`'),
+    WARREN_SECRETS_KEY: z.string().min(32, 'must be at least 32 characters: make one with `openssl rand -base64 32`'),
+    /** Keys that WARREN_SECRETS_KEY replaced, separated by blanks, until the worker has said that none is in use. */
+    WARREN_SECRETS_KEY_PREVIOUS: z
+      .string()
+      .default('')
+      .transform((text) => text.split(/\s+/).filter(Boolean)),
     HOSTD_URL: z.url().default('http://127.0.0.1:7402'),
     HOSTD_TOKEN: z.string().min(1, 'is needed: the bearer token that hostd was started with'),
     FORGE_DIR: z.string().optional(),

@@ -3,6 +3,7 @@ import { createDb, createSystemDb } from '../server/db.ts';
 import { createHostDirectory } from '../server/hosts/host-directory.ts';
 import { createBoss } from '../server/jobs/queue.ts';
 import { createLogger } from '../server/logger.ts';
+import { makeKeyring } from '../server/secrets/keyring.ts';
 import { codexAgent } from './agents/codex.ts';
 import { PATIENCE, type WorkerDeps } from './deps.ts';
 import { loadEnv } from './env.ts';
@@ -41,6 +42,7 @@ const deps: WorkerDeps = {
   agent: codexAgent(env.model),
   forgeDir: env.FORGE_DIR,
   grantSecret: env.WARREN_GRANT_SECRET,
+  keyring: makeKeyring(env.WARREN_SECRETS_KEY, env.WARREN_SECRETS_KEY_PREVIOUS),
   internalUrl: `http://127.0.0.1:${env.WARREN_INTERNAL_PORT}`,
   patience: { ...PATIENCE, agentSilenceMs: env.WARREN_AGENT_SILENCE_MS },
   shutdown: shutdown.signal,

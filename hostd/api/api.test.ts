@@ -7,6 +7,7 @@ import path from 'node:path';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
+import { egressPolicySchema } from '../contract/egress.ts';
 import { HOSTD_ERROR_CODES } from '../contract/errors.ts';
 import type { ImageVariant, ImageView } from '../contract/images.ts';
 import type { MachineView } from '../contract/machines.ts';
@@ -73,7 +74,10 @@ describe.skipIf(!hasSshd)(
       sshd = await startSshdFixture();
       guests = new Guests({ dial: createDial(), ownServices: [], log, login: sshd.login, proxyPort: 0 });
       const machine = { machineId: MACHINE, sshSocketPath: sshd.socketPath, origin: 'image', carried: null, dir } as const;
-      await guests.attach({ ...machine, egress: { services: [], allow: [] } } as unknown as GuestMachine);
+      await guests.attach({
+        ...machine,
+        egress: egressPolicySchema.parse({ services: [], allow: [] }),
+      } as unknown as GuestMachine);
       server = createApi({ machines, images, guests, token: TOKEN, log }).listen(0, '127.0.0.1');
       await once(server, 'listening');
       base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -138,7 +142,7 @@ describe.skipIf(!hasSshd)(
       );
 
       it('a body that is too large', async () => {
-        const { status } = await call('PUT', `/v1/machines/${MACHINE}`, 'x'.repeat(1024 * 1024 + 1));
+        const { status } = await call('POST', machineUrl('suspend'), 'x'.repeat(1024 * 1024 + 1));
         expect(status).toBe(413);
       });
 
@@ -189,7 +193,7 @@ describe.skipIf(!hasSshd)(
     it('passes parsed verbs on to the lifecycle', async () => {
       machines.calls.length = 0;
       const snapshotId = 'snp_00000000000000000001';
-      const egress = { services: [], allow: [] };
+      const egress = egressPolicySchema.parse({ services: [], allow: [] });
       await call('PUT', `/v1/machines/${MACHINE}`, { lease: 1, source: { kind: 'image' }, egress });
       await call('POST', machineUrl('suspend'), { lease: 2, snapshotId });
       await call('POST', machineUrl('checkpoint'), { lease: 2, snapshotId });

@@ -32,7 +32,7 @@ export type Route = { method: string; path: string; handle: Handler };
 
 const MEBIBYTE = 1024 * 1024;
 const BODY_BYTES_MAX = MEBIBYTE;
-/** Base64 of WriteBytes and the input of Exec, with JSON's escapes. */
+/** Base64 of WriteBytes, the input of Exec and an organization's rules and secrets, with JSON's escapes. */
 const LARGE_BODY_BYTES_MAX = 24 * MEBIBYTE;
 
 const guestPath = z
@@ -71,7 +71,7 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'PUT',
     path: '/v1/machines/:id',
-    handle: async ({ machines, req, id }) => machines.create(id, await readJson(req, createMachineSchema, BODY_BYTES_MAX)),
+    handle: async ({ machines, req, id }) => machines.create(id, await readJson(req, createMachineSchema, LARGE_BODY_BYTES_MAX)),
   },
   {
     method: 'DELETE',
@@ -101,7 +101,7 @@ export const ROUTES: readonly Route[] = [
     method: 'PUT',
     path: '/v1/machines/:id/egress',
     handle: async ({ machines, req, id }) => {
-      await machines.setEgress(id, await readJson(req, egressPolicySchema, BODY_BYTES_MAX));
+      await machines.setEgress(id, await readJson(req, egressPolicySchema, LARGE_BODY_BYTES_MAX));
       return EMPTY;
     },
   },

@@ -69,11 +69,28 @@ export const egressLimitsSchema = z.object({
 export type EgressLimits = z.infer<typeof egressLimitsSchema>;
 export const EGRESS_LIMITS: EgressLimits = egressLimitsSchema.parse({});
 
+/**
+ * A credential that hostd adds to requests of this machine to exactly this host. Kept in memory only: it is in no file of the
+ * machine, and after a restart of hostd the machine waits until it is handed over again.
+ */
+export const egressSecretSchema = z.object({
+  /** What the log calls it. */
+  id: z.string().max(60),
+  host: z.string().max(253),
+  /** Lower case; replaces what the guest sent under this name. */
+  header: z.string().regex(/^[a-z0-9-]{1,64}$/),
+  value: z.string().max(16_000),
+  /** Also where nothing encrypts the way to the host. */
+  plainHttp: z.boolean(),
+});
+export type EgressSecret = z.infer<typeof egressSecretSchema>;
+
 /** Everything not named here is denied. Private, loopback, link-local and metadata addresses are denied even when named. */
 export const egressPolicySchema = z.object({
   services: z.array(egressServiceSchema).max(16),
   allow: z.array(egressRuleSchema).max(500),
   limits: egressLimitsSchema.default(EGRESS_LIMITS),
+  secrets: z.array(egressSecretSchema).max(500).default([]),
 });
 /** As hostd reads it, and as its clients may write it. */
 export type EgressPolicy = z.infer<typeof egressPolicySchema>;
@@ -87,7 +104,8 @@ export const egressLogEntrySchema = z.object({
   /**
    * Allowed: `service`, `rule`; `upstream_error` when the host then did not answer. Denied: `not_listed`, `bad_port`, `bad_host`,
    * `address` (only names are allowed), `private_address` (the name leads inside), `method`, `path`, `bad_path` (a path that
-   * servers read differently), `websocket`, `nested` (CONNECT inside CONNECT), `too_large`, `too_many`.
+   * servers read differently), `websocket`, `nested` (CONNECT inside CONNECT), `too_large`, `too_many`,
+   * `no_policy` (hostd was started anew and was not given the rules in time).
    */
   reason: z.string(),
   method: z.string(),
@@ -100,5 +118,7 @@ export const egressLogEntrySchema = z.object({
   bytesDown: z.number(),
   /** Id of the rule that allowed it; null where none did. */
   rule: z.string().nullable(),
+  /** Ids of the secrets that were added to it. */
+  secrets: z.array(z.string()),
 });
 export type EgressLogEntry = z.infer<typeof egressLogEntrySchema>;

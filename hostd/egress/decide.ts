@@ -31,14 +31,18 @@ export type Rule = {
   responseBytesMax: number | null;
 };
 
+/** Added outside the machine to requests to this host, and to no other. */
+export type Secret = { id: string; host: CanonicalHost; header: string; value: string; plainHttp: boolean };
+
 /** A policy made ready for comparing. What does not parse in it allows nothing. */
 export type CompiledPolicy = {
   services: ReadonlyMap<CanonicalHost, Service>;
   rules: readonly Rule[];
   limits: EgressLimits;
+  secrets: readonly Secret[];
 };
 
-export const DENY_ALL: CompiledPolicy = { services: new Map(), rules: [], limits: EGRESS_LIMITS };
+export const DENY_ALL: CompiledPolicy = { services: new Map(), rules: [], limits: EGRESS_LIMITS, secrets: [] };
 
 /** `own` are hostd's services; the control plane cannot replace them. */
 export function compilePolicy(policy: EgressPolicy, own: readonly Service[]): CompiledPolicy {
@@ -49,7 +53,15 @@ export function compilePolicy(policy: EgressPolicy, own: readonly Service[]): Co
       services.set(parsed.name, { host: parsed.name, upstream: new URL(upstream), headers, readOnly: false });
   }
   for (const service of own) services.set(service.host, service);
-  return { services, rules: policy.allow.flatMap((rule) => compileRule(rule) ?? []), limits: policy.limits };
+  return {
+    services,
+    rules: policy.allow.flatMap((rule) => compileRule(rule) ?? []),
+    limits: policy.limits,
+    secrets: policy.secrets.flatMap((secret) => {
+      const parsed = parseHost(secret.host);
+      return parsed?.kind === 'name' ? [{ ...secret, host: parsed.name }] : [];
+    }),
+  };
 }
 
 function compileRule(rule: EgressRule): Rule | null {
@@ -144,6 +156,11 @@ function decideRequest(rules: readonly Rule[], host: CanonicalHost, { kind, meth
   const rule = ofMethod.find(({ webSocket }) => kind !== 'websocket' || webSocket);
   if (!rule) return deny('websocket');
   return { decision: 'allow', reason: 'rule', host, rule, path: rule.paths && read.ok ? read.path : null };
+}
+
+/** Secrets of a request to `host`; `secure` when TLS carries it there. */
+export function secretsFor(policy: CompiledPolicy, host: CanonicalHost, secure: boolean): Secret[] {
+  return policy.secrets.filter((secret) => secret.host === host && (secure || secret.plainHttp));
 }
 
 function deny(reason: DenyReason, detail?: string): Decision {

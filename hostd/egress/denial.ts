@@ -2,9 +2,15 @@ import http, { type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DenyReason } from './decide.ts';
 
-export type RefusalReason = DenyReason | 'private_address' | 'upstream_error' | 'too_large' | 'too_many';
+export type RefusalReason = DenyReason | 'private_address' | 'upstream_error' | 'too_large' | 'too_many' | 'no_policy';
 
-const STATUS: Partial<Record<RefusalReason, number>> = { bad_path: 400, upstream_error: 502, too_large: 413, too_many: 503 };
+const STATUS: Partial<Record<RefusalReason, number>> = {
+  bad_path: 400,
+  upstream_error: 502,
+  too_large: 413,
+  too_many: 503,
+  no_policy: 503,
+};
 
 const WHY: Record<RefusalReason, string> = {
   bad_host: 'this is not a valid host name',
@@ -20,6 +26,7 @@ const WHY: Record<RefusalReason, string> = {
   upstream_error: 'the host did not answer',
   too_large: 'the request is too large',
   too_many: 'too many connections are open',
+  no_policy: 'its host was started anew and waits for the organization’s rules; try again in a few seconds',
 };
 
 const FIXABLE: readonly RefusalReason[] = ['not_listed', 'bad_port', 'method', 'path', 'websocket'];

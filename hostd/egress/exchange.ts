@@ -8,6 +8,8 @@ type Listeners = { moved: (bytes: number) => void; ended: () => void };
 export class Exchange {
   /** Id of the rule that let it through. */
   rule: string | null = null;
+  /** Ids of the secrets that were added to it. */
+  secrets: readonly string[] = [];
   readonly #log: EgressLog;
   readonly #about: About;
   readonly #listeners: Listeners;
@@ -32,7 +34,7 @@ export class Exchange {
     this.#open = false;
     const { up, down } = this.#counters;
     const bytes = { bytesUp: up?.bytes ?? 0, bytesDown: down?.bytes ?? 0 };
-    this.#log.add({ ...this.#about, decision, reason, status, ...bytes, rule: this.rule });
+    this.#log.add({ ...this.#about, decision, reason, status, ...bytes, rule: this.rule, secrets: [...this.secrets] });
     this.#listeners.ended();
   }
 }

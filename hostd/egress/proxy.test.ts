@@ -11,6 +11,7 @@ import { EgressProxy } from './proxy.ts';
 /** Where the made-up names of these tests lead, and what counts as private among them. */
 const NAMES: Record<string, string[]> = {
   'public.test': ['127.0.0.1'],
+  'other.test': ['127.0.0.1'],
   'rebound.test': ['10.0.0.1', '169.254.169.254'],
   'mixed.test': ['10.0.0.1', '127.0.0.1'],
 };
@@ -29,6 +30,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
 
   beforeEach(() => {
     proxy = new EgressProxy({ dial, own: [] });
+    setPolicy({});
     closers.push(() => proxy.close());
   });
   afterEach(() => {
@@ -100,7 +102,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
         seen = req;
         res.end('ok');
       });
-      allowService(port, { Authorization: 'Bearer secret' }, '/git');
+      allowService(port, { Authorization: 'Bearer hidden' }, '/git');
       const headers = {
         authorization: 'Basic guest',
         cookie: 'a=b',
@@ -116,7 +118,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       expect([res.statusCode, text]).toEqual([200, 'ok']);
       expect(seen?.url).toBe('/git/a/b.git?x=1');
       expect(seen?.headers).toEqual({
-        authorization: 'Bearer secret',
+        authorization: 'Bearer hidden',
         accept: 'text/x',
         host: `127.0.0.1:${port}`,
         connection: 'close',
@@ -132,7 +134,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
           bytesDown: 2,
         }),
       ]);
-      expect(JSON.stringify(proxy.log(0))).not.toContain('secret');
+      expect(JSON.stringify(proxy.log(0))).not.toContain('hidden');
     });
 
     it.each([
@@ -246,13 +248,13 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
 
     it('serves a client that tunnels plain HTTP, still deciding each request', async () => {
       const port = await listen((req, res) => res.end(`${req.headers.authorization} ${req.url}`));
-      allowService(port, { authorization: 'Bearer secret' });
+      allowService(port, { authorization: 'Bearer hidden' });
       const stream = connection();
       stream.write('CONNECT svc.warren.internal:80 HTTP/1.1\r\nhost: svc.warren.internal:80\r\n\r\n');
       expect(String((await once(stream, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
       const req = http.get({ path: '/inside', headers: { host: 'evil.test' }, createConnection: () => stream });
       const [res] = (await once(req, 'response')) as [IncomingMessage];
-      expect(String((await once(res, 'data'))[0])).toBe('Bearer secret /inside');
+      expect(String((await once(res, 'data'))[0])).toBe('Bearer hidden /inside');
     });
   });
 
@@ -340,6 +342,57 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     });
   });
 
+  describe('secrets', () => {
+    const SECRET = { id: 'sec_1', host: 'public.test', header: 'authorization', value: 'Bearer hidden', plainHttp: true };
+    const withSecrets = (port: number, ...secrets: (typeof SECRET)[]) => {
+      const allow = ['public.test', 'other.test'].map((host) => ({ host, ports: [port] }));
+      setPolicy({ allow, secrets });
+    };
+    const echo = () =>
+      listen((req, res) => res.end(JSON.stringify([req.headers.host, req.headers.authorization, req.headers['x-key']])));
+
+    it('are added to requests of their host, in place of what the guest sent, and to no other', async () => {
+      const port = await echo();
+      withSecrets(port, SECRET, { ...SECRET, id: 'sec_2', header: 'x-key', value: 'k' });
+      const headers = { Authorization: 'mine', 'X-Key': 'mine' };
+      const ask = async (host: string) => JSON.parse((await send({ path: `http://${host}:${port}/`, headers })).text);
+      expect(await ask('Public.TEST.')).toEqual([`public.test:${port}`, 'Bearer hidden', 'k']);
+      expect(await ask('other.test')).toEqual([`other.test:${port}`, 'mine', 'mine']);
+      expect(proxy.log(0).map(({ secrets }) => secrets)).toEqual([['sec_1', 'sec_2'], []]);
+    });
+
+    it('do not go over plain HTTP unless they may', async () => {
+      const port = await echo();
+      withSecrets(port, { ...SECRET, plainHttp: false });
+      expect(JSON.parse((await send({ path: `http://public.test:${port}/` })).text)).toEqual([`public.test:${port}`, null, null]);
+    });
+
+    it('are in neither log nor error, also when they cannot be sent', async () => {
+      const port = await echo();
+      withSecrets(port, { ...SECRET, value: 'hid\nden' }, { ...SECRET, header: 'x-key', value: 'hidden' });
+      const { res, text } = await send({ path: `http://public.test:${port}/` });
+      expect(res.statusCode).toBe(502);
+      expect(text + JSON.stringify(proxy.log(0))).not.toMatch(/hid/);
+    });
+
+    it('do not follow a redirect to another host', async () => {
+      let port = 0;
+      const seen: unknown[] = [];
+      port = await listen((req, res) => {
+        seen.push([req.headers.host, req.headers.authorization]);
+        if (req.url === '/') res.writeHead(302, { location: `http://other.test:${port}/there` });
+        res.end();
+      });
+      withSecrets(port, SECRET);
+      const { res } = await send({ path: `http://public.test:${port}/` });
+      await send({ path: res.headers.location! });
+      expect(seen).toEqual([
+        [`public.test:${port}`, 'Bearer hidden'],
+        [`other.test:${port}`, undefined],
+      ]);
+    });
+  });
+
   describe('denials', () => {
     it('names the host and says how to allow it', async () => {
       const { res, text } = await send({ path: 'http://evil.test/secret?token=1' });
@@ -401,8 +454,17 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       expect(await raw(text)).toMatch(/^HTTP\/1\.1 403 .*WebSocket/s);
     });
 
-    it('denies everything before a policy is set and after the machine is gone', async () => {
-      expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(403);
+    it('waits for a policy, refuses when none comes, and denies everything after the machine is gone', async () => {
+      const port = await listen((_req, res) => res.end('ok'));
+      proxy = new EgressProxy({ dial, own: [] });
+      const waiting = [send({ path: `http://public.test:${port}/` }), send({ path: 'http://evil.test/' })];
+      await vi.waitFor(() => expect(proxy.connections).toBe(2));
+      allow('public.test', port);
+      expect((await Promise.all(waiting)).map(({ res }) => res.statusCode)).toEqual([200, 403]);
+      proxy.close();
+      proxy = new EgressProxy({ dial, own: [], policyWaitMs: 20 });
+      expect(await raw('CONNECT public.test:443 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 503 .*started anew/s);
+      expect(proxy.log(0)).toEqual([expect.objectContaining({ decision: 'deny', reason: 'no_policy' })]);
       proxy.close();
       expect(await raw('CONNECT public.test:443 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 403 /);
     });

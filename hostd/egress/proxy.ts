@@ -1,8 +1,8 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { parseAuthority } from '../contract/canonical-host.ts';
-import type { EgressLogEntry, EgressPolicy } from '../contract/egress.ts';
-import { type CompiledPolicy, compilePolicy, DENY_ALL, type Decision, decideEgress, type Service } from './decide.ts';
+import { EGRESS_LIMITS, type EgressLogEntry, type EgressPolicy } from '../contract/egress.ts';
+import { type CompiledPolicy, compilePolicy, DENY_ALL, type Decision, decideEgress, type Service, secretsFor } from './decide.ts';
 import { answer, endWith, type RefusalReason, refusal } from './denial.ts';
 import type { Dial } from './dial.ts';
 import { type About, Exchange } from './exchange.ts';
@@ -13,13 +13,16 @@ import { toServiceUpstream } from './services.ts';
 import { nameOf, type Target, targetOfLine, toTarget } from './target.ts';
 import { ESTABLISHED, tunnel } from './tunnel.ts';
 
-export type EgressProxyOptions = { dial: Dial; own: readonly Service[] };
+/** After a restart of hostd the control plane hands policies over again within seconds. */
+const POLICY_WAIT_MS = 30_000;
+
+export type EgressProxyOptions = { dial: Dial; own: readonly Service[]; policyWaitMs?: number };
 
 type Refuse = (reason: RefusalReason, detail?: string) => void;
 
 /**
  * The only way out of one machine: an HTTP proxy without a listening socket. Which machine asks is known by the stream it came
- * from, never by what it says. Denies everything until a policy is set.
+ * from, never by what it says. Until a policy is set, requests wait for one, and are refused when none comes.
  */
 export class EgressProxy {
   readonly #options: EgressProxyOptions;
@@ -28,7 +31,8 @@ export class EgressProxy {
   readonly #streams = new Set<Duplex>();
   /** Authority of a CONNECT whose tunnel is answered right here. */
   readonly #tunnels = new WeakMap<Duplex, string>();
-  #policy: CompiledPolicy = DENY_ALL;
+  #policy: CompiledPolicy | null = null;
+  #waiting = new Set<() => void>();
   #exchanges = 0;
   #bytesMoved = 0;
 
@@ -43,13 +47,31 @@ export class EgressProxy {
 
   /** In force for requests that begin from now on. */
   setPolicy(policy: EgressPolicy): void {
-    this.#policy = compilePolicy(policy, this.#options.own);
+    this.#use(compilePolicy(policy, this.#options.own));
+  }
+
+  #use(policy: CompiledPolicy): void {
+    this.#policy = policy;
+    for (const goOn of this.#waiting) goOn();
+  }
+
+  /** Null when hostd was started anew and nobody has handed the policy over again in time. */
+  async #policyNow(): Promise<CompiledPolicy | null> {
+    if (this.#policy === null) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, this.#options.policyWaitMs ?? POLICY_WAIT_MS);
+      this.#waiting.add(resolve);
+      await promise;
+      this.#waiting.delete(resolve);
+      clearTimeout(timer);
+    }
+    return this.#policy;
   }
 
   /** Serves one connection from the machine. */
   accept(stream: Duplex): void {
     stream.on('error', () => stream.destroy());
-    if (this.#streams.size >= this.#policy.limits.connectionsMax) {
+    if (this.#streams.size >= (this.#policy?.limits ?? EGRESS_LIMITS).connectionsMax) {
       endWith(stream, refusal('too_many', 'any host', 0));
       return;
     }
@@ -73,7 +95,7 @@ export class EgressProxy {
   }
 
   close(): void {
-    this.#policy = DENY_ALL;
+    this.#use(DENY_ALL);
     for (const stream of this.#streams) stream.destroy();
     this.#server.close();
   }
@@ -107,16 +129,18 @@ export class EgressProxy {
       exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, refused.status);
     };
     const kind = req.headers.upgrade?.toLowerCase().includes('websocket') ? 'websocket' : 'http';
-    const decision = decideEgress(this.#policy, { kind, method, host, port, path });
+    const policy = await this.#policyNow();
+    if (!policy) return refuse('no_policy');
+    const decision = decideEgress(policy, { kind, method, host, port, path });
     if (decision.decision === 'deny') return refuse(decision.reason, explain(decision));
     if (decision.reason === 'service') return forward(req, res, toServiceUpstream(decision.service, req, target.url), exchange);
-    if (decision.reason === 'rule') return this.#toHost(req, res, { target, decision, exchange, refuse });
+    if (decision.reason === 'rule') return this.#toHost(req, res, { policy, target, decision, exchange, refuse });
   }
 
   async #toHost(
     req: IncomingMessage,
     res: ServerResponse,
-    { target: { port, url }, decision, exchange, refuse }: Allowed,
+    { policy, target: { port, url }, decision, exchange, refuse }: Allowed,
   ): Promise<void> {
     const { host, rule, path } = decision;
     exchange.rule = rule.id;
@@ -128,7 +152,13 @@ export class EgressProxy {
       socket.destroy();
       return exchange.end('allow', 'rule', null);
     }
-    const headers = { ...endToEndHeaders(req.headers), host: port === 80 ? host : `${host}:${port}` };
+    const secrets = secretsFor(policy, host, false);
+    exchange.secrets = secrets.map(({ id }) => id);
+    const headers = {
+      ...endToEndHeaders(req.headers),
+      ...Object.fromEntries(secrets.map(({ header, value }) => [header, value])),
+      host: port === 80 ? host : `${host}:${port}`,
+    };
     const options = {
       method: req.method,
       path: (path ?? url.pathname) + url.search,
@@ -160,7 +190,9 @@ export class EgressProxy {
     };
     if (this.#tunnels.has(socket)) return refuse('nested');
     const host = authority?.host ?? null;
-    const decision = decideEgress(this.#policy, { kind: 'connect', method: 'CONNECT', host, port, path: null });
+    const policy = await this.#policyNow();
+    if (!policy) return refuse('no_policy');
+    const decision = decideEgress(policy, { kind: 'connect', method: 'CONNECT', host, port, path: null });
     if (decision.decision === 'deny') return refuse(decision.reason, explain(decision));
     if (decision.reason === 'service') {
       // Some clients tunnel plain HTTP too. Its requests are decided one by one, like any other.
@@ -180,7 +212,13 @@ export class EgressProxy {
   }
 }
 
-type Allowed = { target: Target; decision: Extract<Decision, { reason: 'rule' }>; exchange: Exchange; refuse: Refuse };
+type Allowed = {
+  policy: CompiledPolicy;
+  target: Target;
+  decision: Extract<Decision, { reason: 'rule' }>;
+  exchange: Exchange;
+  refuse: Refuse;
+};
 
 function explain(decision: Extract<Decision, { decision: 'deny' }>): string | undefined {
   return decision.detail && `About the path: ${decision.detail}.`;

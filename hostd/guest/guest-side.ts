@@ -46,7 +46,7 @@ export class Guests implements GuestSide {
     this.gone(machineId);
     const { dial, ownServices, log, login, proxyPort } = this.#options;
     const proxy = new EgressProxy({ dial, own: ownServices });
-    proxy.setPolicy(machine.egress);
+    if (machine.egress) proxy.setPolicy(machine.egress);
     const channel = new GuestChannel({
       machineId,
       socketPath: sshSocketPath,
@@ -77,7 +77,7 @@ export class Guests implements GuestSide {
   }
 
   egressChanged({ machineId, egress }: GuestMachine): void {
-    this.#guests.get(machineId)?.proxy.setPolicy(egress);
+    if (egress) this.#guests.get(machineId)?.proxy.setPolicy(egress);
   }
 
   #get(machineId: string): Guest {

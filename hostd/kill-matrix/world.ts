@@ -1,4 +1,4 @@
-import type { CreateMachine, MachineSource, MachineView, SnapshotView } from '../contract/machines.ts';
+import type { MachineSource, MachineView, SnapshotView } from '../contract/machines.ts';
 import { HostdProcess } from '../machines/testing/hostd-process.ts';
 
 const PASSING = ['starting', 'suspending'];
@@ -43,7 +43,7 @@ export class World {
   }
 
   create(machineId: string, source: MachineSource, lease = 1, signal?: AbortSignal): Promise<MachineView> {
-    const egress: CreateMachine['egress'] = { services: [], allow: [] };
+    const egress = { services: [], allow: [] };
     return this.hostd.call('PUT', `machines/${machineId}`, { lease, source, memoryMiB: 512, egress }, signal);
   }
 

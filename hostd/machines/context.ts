@@ -1,4 +1,6 @@
 import { mkdir } from 'node:fs/promises';
+import type { EgressPolicy } from '../contract/egress.ts';
+import { faultPoint } from '../fault/fault-point.ts';
 import type { ImageIds } from '../guest/image/recipe.ts';
 import type { Driver, Vm } from '../hypervisor/driver.ts';
 import type { Logger } from '../logger.ts';
@@ -19,6 +21,11 @@ export type MachineContext = {
   /** Images that cold boots start from, by variant. */
   imageIds: ImageIds;
   connected: Map<string, Vm>;
+  /**
+   * What each machine may reach, with credentials, and therefore on no disk. A machine that a former hostd left has none until it
+   * is handed over again; its proxy lets requests wait meanwhile.
+   */
+  egress: Map<string, EgressPolicy>;
   /** Serialises verbs on one machine, and the cloning of a snapshot with its removal. */
   locks: KeyedLock;
 };
@@ -39,6 +46,14 @@ export async function toGuestMachine(
     origin,
     dir: files.guest,
     carried: origin === 'resume' || origin === 'fork' ? record.carried : null,
-    egress: record.request.egress,
+    egress: ctx.egress.get(record.machineId) ?? null,
   };
+}
+
+/** The machine's policy from now on. */
+export async function applyEgress(ctx: MachineContext, record: MachineRecord, egress: EgressPolicy): Promise<void> {
+  ctx.egress.set(record.machineId, egress);
+  await faultPoint('egress.recorded');
+  const vm = ctx.connected.get(record.machineId);
+  if (vm) ctx.guest.egressChanged(await toGuestMachine(ctx, record, vm, 'adopted'));
 }

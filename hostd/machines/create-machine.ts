@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import type { EgressPolicy } from '../contract/egress.ts';
 import type { CreateMachine, MachineView } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
@@ -8,11 +9,11 @@ import { requireLease } from '../storage/leases.ts';
 import { discard } from '../storage/trash.ts';
 import { requireCapacity } from './capacity.ts';
 import { collectConsole, readConsole } from './console.ts';
-import { type MachineContext, toGuestMachine } from './context.ts';
+import { applyEgress, type MachineContext, toGuestMachine } from './context.ts';
 import { connect, endMachine } from './exit.ts';
 import { replaceIdentity, setHostname } from './identity.ts';
 import { type Origin, prepareFiles, resolveOrigin, toVmSpec } from './prepare.ts';
-import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord } from './record.ts';
+import { listRecords, type MachineRecord, type MachineRequest, readRecord, toMachineView, writeRecord } from './record.ts';
 import { sizeOf } from './spares.ts';
 
 const BOOT_DEADLINE_MS = 180_000;
@@ -34,7 +35,8 @@ export async function createMachine(ctx: MachineContext, machineId: string, inpu
     await faultPoint('create.lease_written');
     const existing = await readRecord(ctx.layout, machineId);
     if (existing) return toMachineView(await takeOver(ctx, existing, input));
-    return makeMachine(ctx, machineId, input, requestedAt);
+    const { egress, ...request } = input;
+    return makeMachine(ctx, machineId, request, { egress, requestedAt });
   });
 }
 
@@ -42,15 +44,16 @@ export async function createMachine(ctx: MachineContext, machineId: string, inpu
 export async function makeMachine(
   ctx: MachineContext,
   machineId: string,
-  input: CreateMachine,
-  requestedAt: number,
+  request: MachineRequest,
+  { egress, requestedAt }: { egress: EgressPolicy | null; requestedAt: number },
 ): Promise<MachineView> {
   const timingsMs: Record<string, number> = {};
   const stamp: Stamp = (step) => {
     timingsMs[step] = Math.round(performance.now() - requestedAt);
   };
+  if (egress) ctx.egress.set(machineId, egress);
   try {
-    const { record, origin } = await admit(ctx, machineId, input);
+    const { record, origin } = await admit(ctx, machineId, request);
     await faultPoint('create.admitted');
     return toMachineView(await bringUp(ctx, record, origin, timingsMs, stamp));
   } catch (error) {
@@ -84,13 +87,18 @@ async function takeOver(ctx: MachineContext, existing: MachineRecord, input: Cre
       phase: 'machine.create',
     });
   }
+  await applyEgress(ctx, existing, input.egress);
   return input.lease > existing.lease ? writeRecord(ctx.layout, { ...existing, lease: input.lease }) : existing;
 }
 
 /** One at a time on this host, so that two requests cannot both be given the last memory. */
-function admit(ctx: MachineContext, machineId: string, input: CreateMachine): Promise<{ record: MachineRecord; origin: Origin }> {
+function admit(
+  ctx: MachineContext,
+  machineId: string,
+  request: MachineRequest,
+): Promise<{ record: MachineRecord; origin: Origin }> {
   return ctx.locks.run('admission', async () => {
-    const origin = await resolveOrigin(ctx, input);
+    const origin = await resolveOrigin(ctx, request);
     const running = (await listRecords(ctx.layout)).filter((record) => record.phase !== 'exited');
     await requireCapacity(
       ctx.layout,
@@ -101,9 +109,9 @@ function admit(ctx: MachineContext, machineId: string, input: CreateMachine): Pr
     const record = await writeRecord(ctx.layout, {
       schemaVersion: 1,
       machineId,
-      lease: input.lease,
+      lease: request.lease,
       phase: 'starting',
-      request: input,
+      request,
       memoryMiB: origin.memoryMiB,
       vcpus: origin.vcpus,
       imageId: origin.imageId,
@@ -181,7 +189,7 @@ async function bringUp(
 }
 
 /** In this order: the clock first, because programs of a woken guest run already; then what it must not share with its siblings. */
-async function wakeGuest(vm: Vm, request: CreateMachine, restored: boolean): Promise<void> {
+async function wakeGuest(vm: Vm, request: MachineRequest, restored: boolean): Promise<void> {
   await vm.agent.ping(restored ? RESUME_DEADLINE_MS : BOOT_DEADLINE_MS);
   await vm.agent.setClock(Date.now());
   if (request.source.kind === 'fork') await replaceIdentity(vm.agent, request.hostname);

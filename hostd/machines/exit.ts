@@ -32,6 +32,7 @@ export async function markExited(
   const { machineId } = record;
   const files = ctx.layout.machine(machineId);
   ctx.connected.delete(machineId);
+  ctx.egress.delete(machineId);
   ctx.guest.gone(machineId);
   if (vm) {
     await collectConsole(vm, files).catch(() => undefined);
@@ -49,6 +50,7 @@ export async function endMachine(ctx: MachineContext, machineId: string): Promis
   const named = (await readRecord(ctx.layout, machineId)) ?? { machineId, spareId: null };
   const vm = ctx.connected.get(machineId);
   ctx.connected.delete(machineId);
+  ctx.egress.delete(machineId);
   ctx.guest.gone(machineId);
   if (vm) await vm.kill();
   else await ctx.driver.killUnrecorded(socketDirOf(ctx.layout, named));

@@ -31,8 +31,8 @@ export type GuestMachine = {
   readonly dir: string;
   /** What `beforeSuspend` of the suspended machine returned; null on a cold boot and when there was nothing. */
   readonly carried: string | null;
-  /** The policy the machine was created with or the one last stored by `setEgress`. */
-  readonly egress: EgressPolicy;
+  /** The policy the machine was created with or that of the last `setEgress`; null when this hostd was given none yet. */
+  readonly egress: EgressPolicy | null;
 };
 
 /** Implemented by the guest side, called by the lifecycle. Calls for one machine never overlap, except `gone`. */

@@ -30,12 +30,12 @@ import { discard } from '../storage/trash.ts';
 import { freeDataBytes } from './capacity.ts';
 import { checkpointMachine } from './checkpoint-machine.ts';
 import { capQemuLog, collectConsole, readConsole } from './console.ts';
-import { type MachineContext, toGuestMachine } from './context.ts';
+import { applyEgress, type MachineContext } from './context.ts';
 import { createMachine } from './create-machine.ts';
 import { endMachine } from './exit.ts';
 import type { GuestSide } from './guest-port.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import { listRecords, type MachineRecord, readRecord, toMachineView, writeRecord } from './record.ts';
+import { listRecords, type MachineRecord, readRecord, toMachineView } from './record.ts';
 import { recoverMachines } from './recover.ts';
 import { rewindMachine } from './rewind-machine.ts';
 import { Spares, sizeOf } from './spares.ts';
@@ -73,7 +73,18 @@ export class Machines implements MachinesPort {
     const { layout, driver, guest, log, imageIds } = options;
     const hostBootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
     const spares = new Spares({ layout, driver, log, count: options.spares });
-    const ctx = { layout, driver, guest, log, imageIds, hostBootId, spares, connected: new Map(), locks: new KeyedLock() };
+    const ctx = {
+      layout,
+      driver,
+      guest,
+      log,
+      imageIds,
+      hostBootId,
+      spares,
+      connected: new Map(),
+      egress: new Map(),
+      locks: new KeyedLock(),
+    };
     const machines = new Machines(ctx, options);
     await prepareManifests(layout);
     await recoverMachines(ctx);
@@ -177,11 +188,7 @@ export class Machines implements MachinesPort {
 
   setEgress(machineId: string, egress: EgressPolicy): Promise<void> {
     return this.#ctx.locks.run(machineId, async () => {
-      const record = await this.#require(machineId);
-      const changed = await writeRecord(this.#ctx.layout, { ...record, request: { ...record.request, egress } });
-      await faultPoint('egress.recorded');
-      const vm = this.#ctx.connected.get(machineId);
-      if (vm) this.#ctx.guest.egressChanged(await toGuestMachine(this.#ctx, changed, vm, 'adopted'));
+      await applyEgress(this.#ctx, await this.#require(machineId), egress);
     });
   }
 

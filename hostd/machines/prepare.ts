@@ -11,7 +11,7 @@ import type { MachineFiles } from '../storage/layout.ts';
 import { isDurable, requireSnapshot, type StoredManifest } from '../storage/snapshots.ts';
 import { decideCompatibility } from './compatibility.ts';
 import type { MachineContext } from './context.ts';
-import { type MachineRecord, socketDirOf } from './record.ts';
+import { type MachineRecord, type MachineRequest, socketDirOf } from './record.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
@@ -27,7 +27,7 @@ export type Origin = {
 };
 
 /** @throws `not_found`, `incompatible` or `missing_dependency` */
-export async function resolveOrigin(ctx: MachineContext, input: CreateMachine): Promise<Origin> {
+export async function resolveOrigin(ctx: MachineContext, input: MachineRequest): Promise<Origin> {
   const { source } = input;
   if (source.kind === 'image') {
     const variant = source.variant ?? BASE_VARIANT;
@@ -76,7 +76,7 @@ function bytesOf(file: string): Promise<number> {
 }
 
 /** Makes the machine's own disk, and the file its memory starts from. Its `vm` directory exists. */
-export async function prepareFiles(ctx: MachineContext, input: CreateMachine, origin: Origin, to: MachineFiles): Promise<void> {
+export async function prepareFiles(ctx: MachineContext, input: MachineRequest, origin: Origin, to: MachineFiles): Promise<void> {
   if (input.source.kind === 'image') {
     await cloneFile(ctx.layout.image(origin.imageId).disk, to.vm.disk);
     await growDisk(to.vm.disk, input.diskGiB * GIB);

@@ -10,13 +10,13 @@ import type { Layout } from '../storage/layout.ts';
  */
 export const PHASES = ['starting', 'running', 'suspending', 'exited'] as const;
 
-/** machine.json: all that hostd knows of a machine. Mode 0600, it holds the egress services' headers. */
+/** machine.json: all that hostd writes down of a machine. No credential is in it: what it may reach is in memory only. */
 export const machineRecordSchema = z.object({
   schemaVersion: z.literal(1),
   machineId: z.string(),
   lease: z.number().int(),
   phase: z.enum(PHASES),
-  request: createMachineSchema,
+  request: createMachineSchema.omit({ egress: true }),
   memoryMiB: z.number().int(),
   vcpus: z.number().int(),
   imageId: z.string(),
@@ -37,6 +37,8 @@ export const machineRecordSchema = z.object({
   exitReason: z.string().nullable(),
 });
 export type MachineRecord = z.infer<typeof machineRecordSchema>;
+/** What a machine was asked to be, without what it may reach. */
+export type MachineRequest = MachineRecord['request'];
 
 /** @returns null when there is none or it cannot be read: such a machine was never finished */
 export async function readRecord(layout: Layout, machineId: string): Promise<MachineRecord | null> {

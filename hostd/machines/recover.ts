@@ -6,7 +6,7 @@ import { readManifest } from '../storage/snapshots.ts';
 import { discard, emptyTrash } from '../storage/trash.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
 import { connect, endMachine, markExited } from './exit.ts';
-import { listRecords, type MachineRecord, readRecord, socketDirOf } from './record.ts';
+import { listRecords, type MachineRecord, readRecord, socketDirOf, writeRecord } from './record.ts';
 import { endSpares } from './spares.ts';
 import { finishSuspend, goOn } from './suspend-machine.ts';
 
@@ -37,6 +37,8 @@ async function recoverMachine(ctx: MachineContext, machineId: string): Promise<v
   const record = await readRecord(ctx.layout, machineId);
   if (record === null || record.phase === 'starting') return removeHalfMade(ctx, machineId);
   await discard(ctx.layout, ctx.layout.machine(machineId).checkpoint.dir);
+  // One of a former release holds the machine's credentials, which belong on no disk.
+  await writeRecord(ctx.layout, record);
   if (record.phase === 'exited') return;
   if (record.phase === 'suspending' && (await canFinish(ctx, record))) return finishSuspend(ctx, record);
 

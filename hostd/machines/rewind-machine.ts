@@ -1,4 +1,4 @@
-import type { CreateMachine, MachineView, RewindMachine } from '../contract/machines.ts';
+import type { MachineView, RewindMachine } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
 import { requireLease } from '../storage/leases.ts';
@@ -8,7 +8,7 @@ import type { MachineContext } from './context.ts';
 import { makeMachine } from './create-machine.ts';
 import { endMachine } from './exit.ts';
 import { resolveOrigin } from './prepare.ts';
-import { readRecord } from './record.ts';
+import { type MachineRequest, readRecord } from './record.ts';
 
 /**
  * The same machine goes on from an earlier snapshot of itself; what it is now is dropped. Whether that snapshot can be loaded
@@ -28,16 +28,18 @@ export async function rewindMachine(ctx: MachineContext, machineId: string, inpu
         phase: 'machine.rewind',
       });
     }
-    const request: CreateMachine = {
+    const request: MachineRequest = {
       ...record.request,
       lease: input.lease,
       source: { kind: 'resume', snapshotId: input.snapshotId },
     };
+    // What it may reach stays; ending it forgets that.
+    const egress = ctx.egress.get(machineId) ?? null;
     await resolveOrigin(ctx, request);
     await endMachine(ctx, machineId);
     await faultPoint('rewind.qemu_gone');
     await discard(ctx.layout, ctx.layout.machine(machineId).dir);
     await faultPoint('rewind.discarded');
-    return makeMachine(ctx, machineId, request, requestedAt);
+    return makeMachine(ctx, machineId, request, { egress, requestedAt });
   });
 }

@@ -115,7 +115,7 @@ describe('a viewer', () => {
   });
 });
 
-const PLAIN_FIELDS = new Set(['org', 'name', 'content', 'state', 'rule']);
+const PLAIN_FIELDS = new Set(['org', 'name', 'content', 'state', 'rule', 'secret']);
 const noIds = { templateId: 't', change: { number: 1, headSha: 'h' }, threadId: 't', checkId: 'c' };
 
 /** True when the sample names something inside the organization, such as a session. */

@@ -27,6 +27,16 @@ export function procedureSamples({ org, repo, sessionId, templateId, change, thr
   const session = { org, sessionId };
   const ruleId = 'rul_00000000000000000000';
   const rule = { host: 'api.example.com', ports: [443], mode: 'splice' as const, methods: null, paths: null, webSocket: false };
+  const secretId = 'sec_00000000000000000000';
+  const secret = {
+    name: 'A registry',
+    host: 'api.example.com',
+    header: 'authorization',
+    scheme: 'bearer' as const,
+    value: 'v',
+    plainHttp: false,
+    purposes: ['session' as const],
+  };
   const ofChange = { org, repo, number: change.number };
   return {
     orgs: {
@@ -79,6 +89,12 @@ export function procedureSamples({ org, repo, sessionId, templateId, change, thr
       changeRule: { org, ruleId, rule },
       removeRule: { org, ruleId },
     },
+    secrets: {
+      list: { org },
+      create: { org, secret },
+      setValue: { org, secretId, secret: { value: 'v' } },
+      remove: { org, secretId },
+    },
   };
 }
 
@@ -93,4 +109,4 @@ export const PROCEDURES_WITHOUT_ORG: Record<string, 'public' | 'authed'> = {
 };
 
 /** Queries that take more than the role viewer. */
-export const QUERIES_ABOVE_VIEWER = new Set(['orgs.audit']);
+export const QUERIES_ABOVE_VIEWER = new Set(['orgs.audit', 'secrets.list']);

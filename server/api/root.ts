@@ -3,6 +3,7 @@ import { changesRouter } from './routers/changes.ts';
 import { egressRouter } from './routers/egress.ts';
 import { orgsRouter } from './routers/orgs.ts';
 import { repositoriesRouter } from './routers/repositories.ts';
+import { secretsRouter } from './routers/secrets.ts';
 import { sessionsRouter } from './routers/sessions.ts';
 import { createCallerFactory, router } from './trpc.ts';
 
@@ -12,6 +13,7 @@ export const appRouter = router({
   egress: egressRouter,
   orgs: orgsRouter,
   repositories: repositoriesRouter,
+  secrets: secretsRouter,
   sessions: sessionsRouter,
 });
 

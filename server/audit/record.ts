@@ -22,6 +22,9 @@ export const AUDIT_ACTIONS = [
   'egress.rule_added',
   'egress.rule_changed',
   'egress.rule_removed',
+  'secret.created',
+  'secret.value_set',
+  'secret.removed',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

@@ -1,6 +1,7 @@
 import type { HostClient } from '../hosts/host-client.ts';
 import { HostError } from '../hosts/host-error.ts';
 import { createLogger } from '../logger.ts';
+import { makeKeyring } from '../secrets/keyring.ts';
 import type { Services } from '../services.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -14,6 +15,7 @@ export function testServices({ db, systemDb }: TestDatabase, set: Partial<Servic
     url: TEST_URL,
     forgeDir: '/nonexistent',
     grantSecret: 'a secret for tests only, of no other use',
+    keyring: makeKeyring('the-key-of-the-tests-0123456789abcdef'),
     db,
     systemDb,
     hosts: {

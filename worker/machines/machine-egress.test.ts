@@ -10,6 +10,7 @@ const BASE = { orgId: 'org_1', repositoryId: 'rep_1', machineId: 'mch_1', lease:
 const egressFor = (purpose: 'session' | 'check' | 'template') =>
   machineEgress({
     policy: parseOrgPolicy({ egress: [{ id: 'rul_1', host: 'pypi.org', ports: [443] }] }),
+    secrets: [],
     grant: { ...BASE, purpose },
     grantSecret: SECRET,
     internalUrl: 'http://127.0.0.1:7401',

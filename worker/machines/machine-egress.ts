@@ -1,4 +1,4 @@
-import type { EgressPolicy, EgressService } from '../../hostd/contract/egress.ts';
+import type { EgressPolicy, EgressSecret, EgressService } from '../../hostd/contract/egress.ts';
 import { type MachineGrant, signGrant } from '../../server/grants.ts';
 import type { OrgPolicy } from '../../server/policy/policy.ts';
 
@@ -6,6 +6,7 @@ import type { OrgPolicy } from '../../server/policy/policy.ts';
 const GRANT_SECONDS_MAX = 7 * 24 * 60 * 60;
 
 export type EgressInput = {
+  secrets: readonly EgressSecret[];
   policy: Pick<OrgPolicy, 'egress' | 'egressLimits'>;
   grant: Omit<MachineGrant, 'exp'>;
   grantSecret: string;
@@ -14,10 +15,10 @@ export type EgressInput = {
 };
 
 /**
- * What a machine may reach: git and models by names that carry its grant, added outside the machine, and the
+ * What a machine may reach, and with which of the organization's secrets: git and models by names that carry its grant, added outside the machine, and the
  * organization's allow-list. A machine that runs checks gets no models: code under test has no business there.
  */
-export function machineEgress({ policy, grant, grantSecret, internalUrl, now }: EgressInput): EgressPolicy {
+export function machineEgress({ policy, secrets, grant, grantSecret, internalUrl, now }: EgressInput): EgressPolicy {
   const token = signGrant(grantSecret, { ...grant, exp: Math.floor(now.getTime() / 1000) + GRANT_SECONDS_MAX });
   const service = (name: string): EgressService => ({
     host: `${name}.warren.internal`,
@@ -25,5 +26,5 @@ export function machineEgress({ policy, grant, grantSecret, internalUrl, now }: 
     headers: { authorization: `Bearer ${token}` },
   });
   const services = grant.purpose === 'session' ? [service('git'), service('models')] : [service('git')];
-  return { services, allow: policy.egress, limits: policy.egressLimits };
+  return { services, allow: policy.egress, limits: policy.egressLimits, secrets: [...secrets] };
 }

@@ -4,6 +4,7 @@ import { reapMachines } from './reap-machines.ts';
 import { reapSessions } from './reap-sessions.ts';
 import { reapSnapshots } from './reap-snapshots.ts';
 import { reapWork } from './reap-work.ts';
+import { rewrapKeys } from './rewrap-keys.ts';
 
 /**
  * What nobody is looking after, once a minute: the database is the truth, hosts' listings only show what was lost or
@@ -15,6 +16,7 @@ export async function reap(deps: WorkerDeps): Promise<void> {
   await part(deps.log, 'work', () => reapWork(deps));
   await part(deps.log, 'machines', () => reapMachines(deps));
   await part(deps.log, 'snapshots', () => reapSnapshots(deps));
+  await part(deps.log, 'data keys', () => rewrapKeys(deps));
 }
 
 async function part(log: Logger, name: string, run: () => Promise<void>): Promise<void> {

@@ -15,6 +15,7 @@ import { createHostDirectory } from '../../server/hosts/host-directory.ts';
 import { createLogger } from '../../server/logger.ts';
 import { findCommit } from '../../server/repositories/bare-repository.ts';
 import { createRepository } from '../../server/repositories/create-repository.ts';
+import { makeKeyring } from '../../server/secrets/keyring.ts';
 import { createSession } from '../../server/sessions/create-session.ts';
 import { queueMessage } from '../../server/sessions/queue-message.ts';
 import type { TestDatabase } from '../../server/testing/database.ts';
@@ -96,6 +97,7 @@ export function workerRig(test: TestDatabase) {
       agent: { name: 'fake', model: { name: 'demo', scripted: true }, command: 'fake-agent', env: {}, files: [] },
       forgeDir,
       grantSecret: 'grants-of-the-worker-tests-0123456789',
+      keyring: makeKeyring('the-key-of-the-tests-0123456789abcdef'),
       internalUrl: 'http://127.0.0.1:1',
       patience: {
         agentSilenceMs: 5000,
