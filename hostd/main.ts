@@ -3,6 +3,7 @@ import path from 'node:path';
 import { createApi } from './api/server.ts';
 import { closeInherited } from './close-inherited.ts';
 import { createDial } from './egress/dial.ts';
+import { EgressJournal } from './egress/journal.ts';
 import { ownServices } from './egress/services.ts';
 import { loadEnv } from './env.ts';
 import { messageOf } from './errors.ts';
@@ -35,7 +36,13 @@ async function start(): Promise<void> {
   if (lacks.length > 0) log.warn({ event: 'host.isolation', lacks }, 'machines run with less isolation than there could be');
 
   const own = ownServices({ npmUpstream: env.HOSTD_NPM_UPSTREAM, debianMirror: env.HOSTD_DEBIAN_MIRROR });
-  const guests = new Guests({ dial: createDial(), ownServices: own, log });
+  const journal = await EgressJournal.open(layout.egress, log);
+  const guests = new Guests({
+    dial: createDial(),
+    journal,
+    ownServices: own,
+    log,
+  });
   const machines = await Machines.open({
     layout,
     driver,

@@ -6,6 +6,7 @@ import { createLogger } from '../server/logger.ts';
 import { makeKeyring } from '../server/secrets/keyring.ts';
 import { codexAgent } from './agents/codex.ts';
 import { PATIENCE, type WorkerDeps } from './deps.ts';
+import { followEgress } from './egress/follow-egress.ts';
 import { loadEnv } from './env.ts';
 import { followNotices } from './runtime/follow-notices.ts';
 import { runJobs } from './runtime/run-jobs.ts';
@@ -55,6 +56,7 @@ const jobs = await runJobs(boss, deps, { sessionsMax: env.WARREN_SESSIONS_MAX })
 await deps.hosts
   .heartbeat(new Date())
   .catch((error: unknown) => log.warn({ event: 'host.silent', err: error }, 'no host answers yet'));
+const following = followEgress(deps);
 const health = setInterval(
   () => log.info({ event: 'worker.health', jobs, rssMiB: Math.round(process.memoryUsage.rss() / 2 ** 20) }, 'alive'),
   HEALTH_MS,
@@ -69,7 +71,7 @@ function end(signal: string): Promise<void> {
     setTimeout(() => process.exit(0), SHUTDOWN_MS_MAX).unref();
     shutdown.abort();
     await boss.stop({ graceful: true, timeout: SHUTDOWN_MS_MAX - 1000 }).catch(() => {});
-    await notices.close();
+    await Promise.all([notices.close(), following]);
     await Promise.all([db.close(), systemDb.$disconnect()]);
     process.exit(0);
   })();

@@ -14,13 +14,7 @@ const URL = '/api/trpc';
 const URL_CHARS_MAX = 2000;
 
 // These wait for a machine, which may take seconds under emulation: they must not hold up what they would be batched with.
-const ASK_A_MACHINE = new Set([
-  'sessions.files',
-  'sessions.readFile',
-  'sessions.writeFile',
-  'sessions.worktree',
-  'sessions.egressLog',
-]);
+const ASK_A_MACHINE = new Set(['sessions.files', 'sessions.readFile', 'sessions.writeFile', 'sessions.worktree']);
 
 export function createApiClient() {
   return createTRPCClient<AppRouter>({

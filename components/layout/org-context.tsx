@@ -28,3 +28,9 @@ export function useOrg(): OrgPage {
 export function useCanWrite(): boolean {
   return useOrg().role !== 'viewer';
 }
+
+/** Whether the person may change how the organization works: its rules and secrets. */
+export function useCanAdminister(): boolean {
+  const { role } = useOrg();
+  return role === 'admin' || role === 'owner';
+}

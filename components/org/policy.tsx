@@ -41,22 +41,6 @@ export function Policy({ policy, model }: Props) {
           <Fact term="Default branch">{describePush(policy)}</Fact>
         </Facts>
       </Section>
-      <Section
-        title="Egress"
-        hint="Machines have no network device. What they may reach goes through a proxy; everything else is refused."
-      >
-        <ul className="divide-y rounded-lg border bg-surface">
-          {policy.egress.length === 0 && (
-            <li className="px-3 py-2 text-muted">Nothing but git, models and npm through Warren itself.</li>
-          )}
-          {policy.egress.map(({ host, ports }) => (
-            <li key={host} className="flex justify-between gap-4 px-3 py-1.5 font-mono text-xs">
-              <span className="break-all">{host}</span>
-              <span className="text-faint">{ports.join(', ')}</span>
-            </li>
-          ))}
-        </ul>
-      </Section>
     </>
   );
 }

@@ -2,25 +2,28 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTRPC } from '../api/trpc.ts';
-import { useOrg } from '../layout/org-context.tsx';
+import { useCanAdminister, useCanWrite, useOrg } from '../layout/org-context.tsx';
 import { PageHeader } from '../layout/page-header.tsx';
+import { Secrets } from '../secrets/secrets.tsx';
 import { ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { TabPanel, Tabs } from '../ui/tabs.tsx';
 import { AuditLog } from './audit-log.tsx';
+import { Egress } from './egress.tsx';
 import { Hosts } from './hosts.tsx';
 import { Members } from './members.tsx';
 import { Policy } from './policy.tsx';
 import { Usage } from './usage.tsx';
 
-type View = 'members' | 'policy' | 'usage' | 'hosts' | 'audit';
+type View = 'members' | 'policy' | 'egress' | 'secrets' | 'usage' | 'hosts' | 'audit';
 
 export function SettingsPage() {
-  const { org, role } = useOrg();
+  const { org } = useOrg();
   const trpc = useTRPC();
   const [shown, setShown] = useState<View>('members');
   const found = useQuery(trpc.orgs.get.queryOptions({ org: org.slug }));
-  const mayAudit = role === 'owner' || role === 'admin';
+  const mayAudit = useCanAdminister();
+  const mayWrite = useCanWrite();
   if (found.isPending) return <Loading label="Loading the organization" />;
   if (!found.data) return <ErrorNote error={found.error} className="m-4" />;
   return (
@@ -34,6 +37,8 @@ export function SettingsPage() {
           tabs={[
             { id: 'members', label: 'Members' },
             { id: 'policy', label: 'Policy and model' },
+            { id: 'egress', label: 'Egress' },
+            ...(mayWrite ? ([{ id: 'secrets', label: 'Secrets' }] as const) : []),
             { id: 'usage', label: 'Usage' },
             { id: 'hosts', label: 'Hosts' },
             ...(mayAudit ? ([{ id: 'audit', label: 'Audit' }] as const) : []),
@@ -43,6 +48,8 @@ export function SettingsPage() {
       <TabPanel id={shown} className="mx-auto max-w-4xl px-4 py-5 md:px-6">
         {shown === 'members' && <Members members={found.data.members} />}
         {shown === 'policy' && <Policy policy={found.data.policy} model={found.data.model} />}
+        {shown === 'egress' && <Egress />}
+        {shown === 'secrets' && <Secrets />}
         {shown === 'usage' && <Usage />}
         {shown === 'hosts' && <Hosts />}
         {shown === 'audit' && <AuditLog />}

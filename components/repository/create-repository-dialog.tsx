@@ -5,7 +5,7 @@ import { type FormEvent, useState } from 'react';
 import { type ApiError, codeOf, useTRPC } from '../api/trpc.ts';
 import { useOrg } from '../layout/org-context.tsx';
 import { Button } from '../ui/button.tsx';
-import { cn } from '../ui/cn.ts';
+import { Choice } from '../ui/choice.tsx';
 import { Dialog } from '../ui/dialog.tsx';
 import { TextField } from '../ui/field.tsx';
 import { ErrorNote } from '../ui/notes.tsx';
@@ -54,31 +54,7 @@ export function CreateRepositoryDialog({ open, onClose }: { open: boolean; onClo
           defaultValue={content === 'sample' ? 'Corner shop' : ''}
           error={aboutName ? create.error?.message.replace(/^name: /, '') : null}
         />
-        <fieldset className="flex flex-col gap-2">
-          <legend className="mb-1 font-medium text-xs">Starts with</legend>
-          {CONTENTS.map(({ id, label, text }) => (
-            <label
-              key={id}
-              className={cn(
-                'flex cursor-pointer gap-3 rounded-lg border px-3 py-2',
-                content === id && 'border-accent bg-accent-soft',
-              )}
-            >
-              <input
-                type="radio"
-                name="content"
-                value={id}
-                checked={content === id}
-                onChange={() => setContent(id)}
-                className="mt-1 accent-accent-solid"
-              />
-              <span>
-                <span className="font-medium">{label}</span>
-                <span className="block text-muted text-xs">{text}</span>
-              </span>
-            </label>
-          ))}
-        </fieldset>
+        <Choice legend="Starts with" name="content" value={content} options={CONTENTS} onChange={setContent} />
         {create.error && !aboutName && <ErrorNote error={create.error} />}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>

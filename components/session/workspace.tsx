@@ -3,9 +3,9 @@ import { Bell, FileCode, FileDiff, GitPullRequest, Globe, Monitor, SquareTermina
 import dynamic from 'next/dynamic';
 import { useState } from 'react';
 import { ChangePanel } from '../change/change-panel.tsx';
+import { EgressPanel } from '../egress/egress-panel.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { type Tab, TabPanel } from '../ui/tabs.tsx';
-import { EgressPanel } from './egress-panel.tsx';
 import { SessionDiff } from './session-diff.tsx';
 import type { SessionView } from './session-page.tsx';
 import { WakesPanel } from './wakes-panel.tsx';

@@ -13,6 +13,7 @@ import type { ImageVariant, ImageView } from '../contract/images.ts';
 import type { MachineView } from '../contract/machines.ts';
 import { CONTRACT_VERSION } from '../contract/version.ts';
 import { createDial } from '../egress/dial.ts';
+import { EgressJournal } from '../egress/journal.ts';
 import { HostdError } from '../errors.ts';
 import { Guests } from '../guest/guest-side.ts';
 import { hasSshd, type SshdFixture, startSshdFixture } from '../guest/testing/sshd-fixture.ts';
@@ -72,7 +73,8 @@ describe.skipIf(!hasSshd)(
     beforeAll(async () => {
       dir = await mkdtemp(path.join(tmpdir(), 'warren-api-'));
       sshd = await startSshdFixture();
-      guests = new Guests({ dial: createDial(), ownServices: [], log, login: sshd.login, proxyPort: 0 });
+      const journal = await EgressJournal.open(await mkdtemp(path.join(tmpdir(), 'warren-journal-')), log);
+      guests = new Guests({ dial: createDial(), ownServices: [], journal, log, login: sshd.login, proxyPort: 0 });
       const machine = { machineId: MACHINE, sshSocketPath: sshd.socketPath, origin: 'image', carried: null, dir } as const;
       await guests.attach({
         ...machine,

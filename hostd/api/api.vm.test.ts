@@ -9,6 +9,7 @@ import WebSocket from 'ws';
 import type { EgressPolicyInput } from '../contract/egress.ts';
 import type { Exec, ExecResult, MachineView, SuspendResult } from '../contract/machines.ts';
 import { createDial } from '../egress/dial.ts';
+import { EgressJournal } from '../egress/journal.ts';
 import { ownServices } from '../egress/services.ts';
 import { Guests } from '../guest/guest-side.ts';
 import { ImageBuilds } from '../guest/image/image-builds.ts';
@@ -56,7 +57,13 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
     };
 
     const log = pino({ level: 'silent' });
-    const guests = new Guests({ dial: createDial(), ownServices: ownServices({ npmUpstream: `${upstreamUrl}/registry` }), log });
+    const journal = await EgressJournal.open(layout.egress, log);
+    const guests = new Guests({
+      dial: createDial(),
+      journal,
+      ownServices: ownServices({ npmUpstream: `${upstreamUrl}/registry` }),
+      log,
+    });
     const { driver, imageIds } = host;
     const facts = { acceleratorReason: 'test', isolationLacks: host.lacks, spares: 0, version: 'test' };
     machines = await Machines.open({ layout, driver, guest: guests, log, imageIds, ...facts });

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { egressPolicySchema } from '../contract/egress.ts';
+import { egressCollectedSchema, egressPolicySchema } from '../contract/egress.ts';
 import { type ImageVariant, imageVariantSchema } from '../contract/images.ts';
 import {
   checkpointMachineSchema,
@@ -43,6 +43,10 @@ const guestPath = z
 const byPath = z.object({ path: guestPath });
 const tailQuery = z.object({ path: guestPath, offset: z.coerce.number().int().min(0).default(0) });
 const leaseQuery = z.object({ lease: z.coerce.number().int().min(1) });
+const feedQuery = z.object({
+  waitMs: z.coerce.number().int().min(0).max(60_000).default(0),
+  max: z.coerce.number().int().min(1).max(5_000).default(1_000),
+});
 const afterQuery = z.object({ after: z.coerce.number().int().min(0).default(0) });
 
 const OCTETS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' };
@@ -109,6 +113,23 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/v1/machines/:id/egress-log',
     handle: withMachine(async ({ guests, id, query }) => guests.egressLog(id, parse(afterQuery, query).after)),
+  },
+  {
+    method: 'GET',
+    path: '/v1/egress-feed',
+    handle: async ({ guests, res, query }) => {
+      const left = new AbortController();
+      res.once('close', () => left.abort());
+      return guests.egressFeed({ ...parse(feedQuery, query), signal: left.signal });
+    },
+  },
+  {
+    method: 'POST',
+    path: '/v1/egress-feed/collected',
+    handle: async ({ guests, req }) => {
+      guests.egressCollected(await readJson(req, egressCollectedSchema, BODY_BYTES_MAX));
+      return EMPTY;
+    },
   },
   {
     method: 'POST',

@@ -105,7 +105,7 @@ export const egressLogEntrySchema = z.object({
    * Allowed: `service`, `rule`; `upstream_error` when the host then did not answer. Denied: `not_listed`, `bad_port`, `bad_host`,
    * `address` (only names are allowed), `private_address` (the name leads inside), `method`, `path`, `bad_path` (a path that
    * servers read differently), `websocket`, `nested` (CONNECT inside CONNECT), `too_large`, `too_many`,
-   * `no_policy` (hostd was started anew and was not given the rules in time).
+   * `log_full` (the control plane collects no decisions), `no_policy` (hostd was started anew and was not given the rules in time).
    */
   reason: z.string(),
   method: z.string(),
@@ -122,3 +122,17 @@ export const egressLogEntrySchema = z.object({
   secrets: z.array(z.string()),
 });
 export type EgressLogEntry = z.infer<typeof egressLogEntrySchema>;
+
+/** What the control plane has to do about egress on a host. */
+export const egressFeedSchema = z.object({
+  /** Running machines that this hostd was given no policy for since it started: their requests wait for `SetEgress`. */
+  waiting: z.array(z.string()),
+  /** Decisions that were not acknowledged yet, in the order of each machine; also of machines that are gone. */
+  entries: z.array(z.object({ machineId: z.string(), entry: egressLogEntrySchema })),
+});
+export type EgressFeed = z.infer<typeof egressFeedSchema>;
+export type EgressFeedEntry = EgressFeed['entries'][number];
+
+/** By machine, the highest number that was stored. hostd forgets those decisions. */
+export const egressCollectedSchema = z.object({ upTo: z.record(z.string(), z.number().int().min(0)) });
+export type EgressCollected = z.infer<typeof egressCollectedSchema>;

@@ -20,6 +20,8 @@ import { imageVariantSchema, imageViewSchema } from './images.ts';
  *                                                of itself; what it is now is lost, and when it fails there is no machine left
  *   PUT    /v1/machines/:machineId/egress        SetEgress      -> {}
  *   GET    /v1/machines/:machineId/egress-log    ?after=seq     -> EgressLogEntry[]
+ *   GET    /v1/egress-feed                       ?waitMs&max    -> EgressFeed         (waits for news up to waitMs)
+ *   POST   /v1/egress-feed/collected             EgressCollected -> {}                (safe to repeat)
  *   POST   /v1/machines/:machineId/exec          Exec           -> ExecResult
  *   POST   /v1/machines/:machineId/write         WriteBytes     -> {}                 (files and FIFOs)
  *   GET    /v1/machines/:machineId/tail          ?path&offset   -> octet stream, follows the file until the machine ends

@@ -2,7 +2,14 @@ import http, { type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DenyReason } from './decide.ts';
 
-export type RefusalReason = DenyReason | 'private_address' | 'upstream_error' | 'too_large' | 'too_many' | 'no_policy';
+export type RefusalReason =
+  | DenyReason
+  | 'private_address'
+  | 'upstream_error'
+  | 'too_large'
+  | 'too_many'
+  | 'no_policy'
+  | 'log_full';
 
 const STATUS: Partial<Record<RefusalReason, number>> = {
   bad_path: 400,
@@ -10,6 +17,7 @@ const STATUS: Partial<Record<RefusalReason, number>> = {
   too_large: 413,
   too_many: 503,
   no_policy: 503,
+  log_full: 503,
 };
 
 const WHY: Record<RefusalReason, string> = {
@@ -26,6 +34,8 @@ const WHY: Record<RefusalReason, string> = {
   upstream_error: 'the host did not answer',
   too_large: 'the request is too large',
   too_many: 'too many connections are open',
+  log_full:
+    'decisions about this machine are not being collected, and what cannot be logged does not happen; is the worker running?',
   no_policy: 'its host was started anew and waits for the organization’s rules; try again in a few seconds',
 };
 

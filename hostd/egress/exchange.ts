@@ -1,5 +1,6 @@
 import { ByteCounter } from './byte-counter.ts';
-import type { EgressLog } from './log.ts';
+import type { MachineJournal } from './journal.ts';
+import { toLogEntry } from './log.ts';
 
 export type About = { method: string; host: string; port: number; path: string | null };
 type Listeners = { moved: (bytes: number) => void; ended: () => void };
@@ -10,13 +11,13 @@ export class Exchange {
   rule: string | null = null;
   /** Ids of the secrets that were added to it. */
   secrets: readonly string[] = [];
-  readonly #log: EgressLog;
+  readonly #log: MachineJournal;
   readonly #about: About;
   readonly #listeners: Listeners;
   readonly #counters: Record<'up' | 'down', ByteCounter | null> = { up: null, down: null };
   #open = true;
 
-  constructor(log: EgressLog, about: About, listeners: Listeners) {
+  constructor(log: MachineJournal, about: About, listeners: Listeners) {
     this.#log = log;
     this.#about = about;
     this.#listeners = listeners;
@@ -34,7 +35,8 @@ export class Exchange {
     this.#open = false;
     const { up, down } = this.#counters;
     const bytes = { bytesUp: up?.bytes ?? 0, bytesDown: down?.bytes ?? 0 };
-    this.#log.add({ ...this.#about, decision, reason, status, ...bytes, rule: this.rule, secrets: [...this.secrets] });
+    const { rule } = this;
+    this.#log.add(toLogEntry({ ...this.#about, decision, reason, status, ...bytes, rule, secrets: [...this.secrets] }));
     this.#listeners.ended();
   }
 }

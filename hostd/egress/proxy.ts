@@ -8,7 +8,7 @@ import type { Dial } from './dial.ts';
 import { type About, Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
 import { endToEndHeaders } from './headers.ts';
-import { EgressLog } from './log.ts';
+import type { MachineJournal } from './journal.ts';
 import { toServiceUpstream } from './services.ts';
 import { nameOf, type Target, targetOfLine, toTarget } from './target.ts';
 import { ESTABLISHED, tunnel } from './tunnel.ts';
@@ -16,7 +16,7 @@ import { ESTABLISHED, tunnel } from './tunnel.ts';
 /** After a restart of hostd the control plane hands policies over again within seconds. */
 const POLICY_WAIT_MS = 30_000;
 
-export type EgressProxyOptions = { dial: Dial; own: readonly Service[]; policyWaitMs?: number };
+export type EgressProxyOptions = { dial: Dial; own: readonly Service[]; log: MachineJournal; policyWaitMs?: number };
 
 type Refuse = (reason: RefusalReason, detail?: string) => void;
 
@@ -27,7 +27,6 @@ type Refuse = (reason: RefusalReason, detail?: string) => void;
 export class EgressProxy {
   readonly #options: EgressProxyOptions;
   readonly #server: http.Server;
-  readonly #log = new EgressLog();
   readonly #streams = new Set<Duplex>();
   /** Authority of a CONNECT whose tunnel is answered right here. */
   readonly #tunnels = new WeakMap<Duplex, string>();
@@ -80,6 +79,11 @@ export class EgressProxy {
     this.#server.emit('connection', stream);
   }
 
+  /** Nobody has given this machine a policy since hostd started. */
+  get isWaiting(): boolean {
+    return this.#policy === null;
+  }
+
   /** Requests and tunnels in flight; idle kept connections do not count. */
   get connections(): number {
     return this.#exchanges;
@@ -91,7 +95,7 @@ export class EgressProxy {
   }
 
   log(after: number): EgressLogEntry[] {
-    return this.#log.after(after);
+    return this.#options.log.after(after);
   }
 
   close(): void {
@@ -102,7 +106,7 @@ export class EgressProxy {
 
   #begin(about: About): Exchange {
     this.#exchanges += 1;
-    return new Exchange(this.#log, about, {
+    return new Exchange(this.#options.log, about, {
       moved: (bytes) => {
         this.#bytesMoved += bytes;
       },
@@ -131,6 +135,7 @@ export class EgressProxy {
     const kind = req.headers.upgrade?.toLowerCase().includes('websocket') ? 'websocket' : 'http';
     const policy = await this.#policyNow();
     if (!policy) return refuse('no_policy');
+    if (this.#options.log.isFull) return refuse('log_full');
     const decision = decideEgress(policy, { kind, method, host, port, path });
     if (decision.decision === 'deny') return refuse(decision.reason, explain(decision));
     if (decision.reason === 'service') return forward(req, res, toServiceUpstream(decision.service, req, target.url), exchange);
@@ -192,6 +197,7 @@ export class EgressProxy {
     const host = authority?.host ?? null;
     const policy = await this.#policyNow();
     if (!policy) return refuse('no_policy');
+    if (this.#options.log.isFull) return refuse('log_full');
     const decision = decideEgress(policy, { kind: 'connect', method: 'CONNECT', host, port, path: null });
     if (decision.decision === 'deny') return refuse(decision.reason, explain(decision));
     if (decision.reason === 'service') {

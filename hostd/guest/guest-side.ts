@@ -1,8 +1,9 @@
 import type { z } from 'zod';
-import type { EgressLogEntry } from '../contract/egress.ts';
+import type { EgressCollected, EgressFeed, EgressLogEntry } from '../contract/egress.ts';
 import type { Activity, ExecResult, execSchema, FileEntry } from '../contract/machines.ts';
 import type { Service } from '../egress/decide.ts';
 import type { Dial } from '../egress/dial.ts';
+import type { EgressJournal } from '../egress/journal.ts';
 import { EgressProxy } from '../egress/proxy.ts';
 import { HostdError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -30,7 +31,14 @@ type Guest = {
   terminals: Set<OpenTerminal>;
 };
 
-export type GuestsOptions = { dial: Dial; ownServices: readonly Service[]; log: Logger; login?: SshLogin; proxyPort?: number };
+export type GuestsOptions = {
+  dial: Dial;
+  ownServices: readonly Service[];
+  journal: EgressJournal;
+  log: Logger;
+  login?: SshLogin;
+  proxyPort?: number;
+};
 
 /** Everything that talks to the inside of the running machines: one SSH channel and one egress proxy each. */
 export class Guests implements GuestSide {
@@ -45,7 +53,7 @@ export class Guests implements GuestSide {
     const { machineId, sshSocketPath, origin } = machine;
     this.gone(machineId);
     const { dial, ownServices, log, login, proxyPort } = this.#options;
-    const proxy = new EgressProxy({ dial, own: ownServices });
+    const proxy = new EgressProxy({ dial, own: ownServices, log: this.#options.journal.begin(machineId) });
     if (machine.egress) proxy.setPolicy(machine.egress);
     const channel = new GuestChannel({
       machineId,
@@ -74,6 +82,7 @@ export class Guests implements GuestSide {
     this.#guests.delete(machineId);
     guest?.channel.close();
     guest?.proxy.close();
+    if (guest) this.#options.journal.end(machineId);
   }
 
   egressChanged({ machineId, egress }: GuestMachine): void {
@@ -138,6 +147,33 @@ export class Guests implements GuestSide {
     const { terminals, execs, proxy } = this.#get(machineId);
     const open = [...terminals].map(({ name, lastInputAt }) => ({ name, lastInputAt: lastInputAt.toISOString() }));
     return { terminals: open, execs, connections: proxy.connections, egressBytes: proxy.bytesMoved };
+  }
+
+  /** Waits up to `waitMs` for something to be done. */
+  async egressFeed({ max, waitMs, signal }: { max: number; waitMs: number; signal: AbortSignal }): Promise<EgressFeed> {
+    const { journal } = this.#options;
+    const look = (): EgressFeed => ({
+      waiting: [...this.#guests].filter(([, { proxy }]) => proxy.isWaiting).map(([machineId]) => machineId),
+      entries: journal.uncollected(max),
+    });
+    const found = look();
+    if (found.waiting.length + found.entries.length > 0 || waitMs === 0) return found;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        forget();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, waitMs);
+      const forget = journal.onNews(done);
+      signal.addEventListener('abort', done);
+    });
+    return look();
+  }
+
+  egressCollected({ upTo }: EgressCollected): void {
+    for (const [machineId, seq] of Object.entries(upTo)) this.#options.journal.collected(machineId, seq);
   }
 
   egressLog(machineId: string, after: number): EgressLogEntry[] {

@@ -33,6 +33,8 @@ export function layoutOf(dataDir: string) {
     spares,
     /** Highest lease seen per machine id; outlives the machine, so that a late verb cannot bring it back. */
     leases: path.join(dataDir, 'leases'),
+    /** Decisions about machines' ways out until the control plane has them; outlives the machines. */
+    egress: path.join(dataDir, 'egress'),
     /** Removed at the next start whatever is in it. */
     trash: path.join(dataDir, 'trash'),
     accelerator: path.join(dataDir, 'accelerator.json'),

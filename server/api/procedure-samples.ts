@@ -81,10 +81,10 @@ export function procedureSamples({ org, repo, sessionId, templateId, change, thr
       readFile: { ...session, path: 'README.md' },
       writeFile: { ...session, path: 'README.md', text: '' },
       worktree: session,
-      egressLog: session,
     },
     egress: {
       rules: { org },
+      log: { org, sessionId, decision: 'deny', host: 'example' },
       addRule: { org, rule },
       changeRule: { org, ruleId, rule },
       removeRule: { org, ruleId },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type EgressLogEntry, type EgressPolicy, egressLogEntrySchema } from '../../hostd/contract/egress.ts';
+import { type EgressCollected, type EgressFeed, type EgressPolicy, egressFeedSchema } from '../../hostd/contract/egress.ts';
 import { hostdErrorSchema } from '../../hostd/contract/errors.ts';
 import { type ImageVariant, type ImageView, imageViewSchema } from '../../hostd/contract/images.ts';
 import type {
@@ -47,7 +47,9 @@ export interface HostClient {
   checkpoint(machineId: string, input: CheckpointMachine): Promise<CheckpointResult>;
   rewind(machineId: string, input: RewindMachine): Promise<MachineView>;
   setEgress(machineId: string, egress: EgressPolicy): Promise<void>;
-  egressLog(machineId: string, after?: number): Promise<EgressLogEntry[]>;
+  /** Waits up to `waitMs` for news. */
+  egressFeed(ask: { waitMs: number; max: number }, signal: AbortSignal): Promise<EgressFeed>;
+  egressCollected(collected: EgressCollected): Promise<void>;
   exec(machineId: string, input: Exec): Promise<ExecResult>;
   write(machineId: string, input: WriteBytes): Promise<void>;
   /** Bytes of a growing file from `offset`; ends when the machine ends or `signal` aborts, rejects when the connection breaks. */
@@ -71,7 +73,7 @@ export interface HostClient {
 /** How long each verb may take; a verb under emulation on a busy host is slow, not broken. */
 const DEADLINE_MS = { quick: 15_000, guest: 60_000, lifecycle: 10 * 60_000, execSlack: 15_000 } as const;
 
-type Call = { method: string; path: string; body?: unknown; bytes?: Uint8Array; deadlineMs: number };
+type Call = { method: string; path: string; body?: unknown; bytes?: Uint8Array; deadlineMs: number; signal?: AbortSignal };
 
 /** One wide line per call, for metrics and logs. */
 export type HostCallReport = { method: string; path: string; outcome: 'ok' | string; durationMs: number };
@@ -99,7 +101,7 @@ export function createHostClient({ url, token, onCall }: HostClientOptions): Hos
           ...(call.bytes === undefined ? {} : { 'content-type': 'application/octet-stream' }),
         },
         body: call.bytes ?? (call.body === undefined ? undefined : JSON.stringify(call.body)),
-        signal: AbortSignal.timeout(call.deadlineMs),
+        signal: AbortSignal.any([AbortSignal.timeout(call.deadlineMs), ...(call.signal ? [call.signal] : [])]),
       });
       const bytes = await readBody(message);
       if (message.statusCode !== 200) throw toHostError(message.statusCode ?? 0, bytes);
@@ -167,8 +169,19 @@ export function createHostClient({ url, token, onCall }: HostClientOptions): Hos
         deadlineMs: DEADLINE_MS.quick,
       });
     },
-    egressLog: (machineId, after = 0) =>
-      ask(z.array(egressLogEntrySchema), get(machinePath(machineId, `/egress-log${query({ after })}`))),
+    egressFeed: (wanted, signal) =>
+      ask(egressFeedSchema, {
+        ...get(`/v1/egress-feed${query(wanted)}`, wanted.waitMs + DEADLINE_MS.quick),
+        signal,
+      }),
+    egressCollected: async (collected) => {
+      await ask(z.unknown(), {
+        method: 'POST',
+        path: '/v1/egress-feed/collected',
+        body: collected,
+        deadlineMs: DEADLINE_MS.quick,
+      });
+    },
     exec: (machineId, input) =>
       ask(execResultSchema, {
         method: 'POST',

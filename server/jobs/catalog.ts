@@ -16,6 +16,8 @@ export const JOBS = {
   'run-check': { schema: z.object({ ...tenant, checkId: z.string() }), key: 'checkId', retryLimit: 3 },
   /** Gives the organization's live machines its rules as they are now. */
   'apply-egress': { schema: z.object({ ...tenant }), key: 'orgId', retryLimit: 5 },
+  /** Every hour: bounds the egress log. */
+  'prune-egress': { schema: z.object({}), key: null, retryLimit: 0 },
   /** Every minute: sessions past their deadline, machines of ended sessions, snapshots nobody needs, lost hosts. */
   reap: { schema: z.object({}), key: null, retryLimit: 0 },
 } as const;

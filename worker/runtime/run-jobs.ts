@@ -5,6 +5,7 @@ import { JOB_HEARTBEAT_SECONDS, JOBS, type JobName, type JobPayload } from '../.
 import { erroredOutcome, runCheck } from '../checks/run-check.ts';
 import type { WorkerDeps } from '../deps.ts';
 import { applyEgress } from '../machines/apply-egress.ts';
+import { pruneEgress } from '../reap/prune-egress.ts';
 import { reap } from '../reap/reap.ts';
 import { driveSession } from '../sessions/drive-session.ts';
 import { buildTemplate, settleTemplateFailure } from '../templates/build-template.ts';
@@ -36,6 +37,7 @@ function handlers(deps: WorkerDeps, sessionsMax: number): Handlers {
       },
     },
     'apply-egress': { concurrency: 2, run: ({ orgId }) => applyEgress(deps, orgId) },
+    'prune-egress': { concurrency: 1, run: () => pruneEgress(deps) },
     reap: { concurrency: 1, run: () => reap(deps) },
   };
 }
@@ -48,6 +50,7 @@ export async function runJobs(boss: PgBoss, deps: WorkerDeps, { sessionsMax }: {
   const all = handlers(deps, sessionsMax);
   for (const name of Object.keys(JOBS) as JobName[]) await startQueue(boss, deps, name, all, counts);
   await boss.schedule('reap', '* * * * *', {}, {});
+  await boss.schedule('prune-egress', '17 * * * *', {}, {});
   return counts;
 }
 

@@ -58,16 +58,4 @@ export const sessionFiles = {
       const host = await ctx.services.hosts.client(machine.hostId);
       return { live: true, worktree: await captureWorktree(host, machine.machineId, ctx.services.clock.now()) };
     }),
-
-  /** What the machine tried to reach; empty while it sleeps. */
-  egressLog: orgProcedure('viewer')
-    .input(sessionInput)
-    .query(async ({ ctx, input }) => {
-      const machine = await ctx.withOrg(async (tx) => {
-        if (!(await tx.session.findUnique({ where: { id: input.sessionId } }))) throw notFound('session');
-        return findLiveMachine(tx, input.sessionId);
-      });
-      if (!machine) return [];
-      return (await ctx.services.hosts.client(machine.hostId)).egressLog(machine.machineId);
-    }),
 };

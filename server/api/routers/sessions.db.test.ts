@@ -229,6 +229,6 @@ describe('files', () => {
     const worktree = { diff: 'd', truncated: false, files: [], headSha: 'a', capturedAt: '2026-01-01T00:00:00.000Z' };
     await inOrg((tx) => tx.session.update({ where: { id: asleep.id }, data: { worktree } }));
     expect(await api.sessions.worktree({ org: org.slug, sessionId: asleep.id })).toEqual({ live: false, worktree });
-    expect(await api.sessions.egressLog({ org: org.slug, sessionId: asleep.id })).toEqual([]);
+    expect((await api.egress.log({ org: org.slug, sessionId: asleep.id })).rows).toEqual([]);
   });
 });

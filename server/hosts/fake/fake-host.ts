@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { EgressFeed } from '../../../hostd/contract/egress.ts';
 import type { HostdErrorCode } from '../../../hostd/contract/errors.ts';
 import { IMAGE_VARIANTS, type ImageVariant, type ImageView } from '../../../hostd/contract/images.ts';
 import {
@@ -46,6 +47,9 @@ export class FakeHost {
   readonly faults = new Map<string, FakeRefusal>();
   /** Every image is there, until a test says otherwise. */
   images: ImageView[] = IMAGE_VARIANTS.map((variant) => anImage(variant, 'ready'));
+  /** What the next question about egress is answered, and what was acknowledged. */
+  feed: EgressFeed = { waiting: [], entries: [] };
+  readonly collected: Record<string, number>[] = [];
   /** Called after a guest came to be by a cold boot, before the caller hears of it. */
   onBoot: (guest: FakeGuest) => void = () => {};
 

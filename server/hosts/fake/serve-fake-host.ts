@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { z } from 'zod';
-import { egressPolicySchema } from '../../../hostd/contract/egress.ts';
+import { egressCollectedSchema, egressPolicySchema } from '../../../hostd/contract/egress.ts';
 import { HOSTD_ERROR_STATUS, type HostdErrorCode } from '../../../hostd/contract/errors.ts';
 import { imageVariantSchema } from '../../../hostd/contract/images.ts';
 import {
@@ -79,8 +79,11 @@ async function route(fake: FakeHost, req: IncomingMessage, res: ServerResponse):
     case 'PUT machines/:id/egress':
       fake.machine(id!).created.egress = await parse(req, egressPolicySchema);
       return reply(res, {});
-    case 'GET machines/:id/egress-log':
-      return reply(res, []);
+    case 'GET egress-feed':
+      return reply(res, fake.feed);
+    case 'POST egress-feed/:id':
+      fake.collected.push((await parse(req, egressCollectedSchema)).upTo);
+      return reply(res, {});
     case 'POST machines/:id/exec':
       return reply(res, await fake.exec(id!, await parse(req, execSchema)));
     case 'POST machines/:id/write': {

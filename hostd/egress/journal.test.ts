@@ -1,0 +1,155 @@
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pino from 'pino';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { EgressJournal, type NewEntry } from './journal.ts';
+
+const MACHINE = 'mch_0000000001';
+const OTHER = 'mch_0000000002';
+const log = pino({ level: 'silent' });
+const anEntry = (host: string): NewEntry => ({
+  decision: 'deny',
+  reason: 'not_listed',
+  method: 'CONNECT',
+  host,
+  port: 443,
+  path: null,
+  status: 403,
+  bytesUp: 0,
+  bytesDown: 0,
+  rule: null,
+  secrets: [],
+});
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'warren-journal-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+const open = () => EgressJournal.open(dir, log);
+const feedOf = (journal: EgressJournal, max = 100) =>
+  journal.uncollected(max).map(({ machineId, entry }) => `${machineId === MACHINE ? 'a' : 'b'}${entry.seq} ${entry.host}`);
+
+describe('EgressJournal', () => {
+  it('offers each decision until it was collected, in the order of its machine', async () => {
+    const journal = await open();
+    const [first, second] = [journal.begin(MACHINE), journal.begin(OTHER)];
+    first.add(anEntry('one'));
+    second.add(anEntry('two'));
+    first.add(anEntry('three'));
+    await journal.settled();
+    expect(feedOf(journal)).toEqual(['a1 one', 'a2 three', 'b1 two']);
+    expect(feedOf(journal, 2)).toEqual(['a1 one', 'a2 three']);
+    journal.collected(MACHINE, 1);
+    journal.collected(MACHINE, 1);
+    journal.collected('mch_unknown0001', 9);
+    expect(feedOf(journal)).toEqual(['a2 three', 'b1 two']);
+    expect(first.after(0).map(({ seq }) => seq)).toEqual([1, 2]);
+  });
+
+  it('goes on after a kill, with every decision and no number given twice', async () => {
+    const former = await open();
+    const machine = former.begin(MACHINE);
+    for (const host of ['one', 'two', 'three']) machine.add(anEntry(host));
+    await former.settled();
+    former.collected(MACHINE, 2);
+    const next = await open();
+    next.begin(MACHINE).add(anEntry('four'));
+    await next.settled();
+    // What was collected may be offered again; whoever stores it knows the number.
+    expect(feedOf(next)).toEqual(['a1 one', 'a2 two', 'a3 three', 'a4 four']);
+  });
+
+  it('offers nothing that a crash could take back', async () => {
+    const journal = await open();
+    journal.begin(MACHINE).add(anEntry('one'));
+    expect(feedOf(journal)).toEqual([]);
+    await journal.settled();
+    expect(feedOf(journal)).toEqual(['a1 one']);
+  });
+
+  it('reads past a line that a crash cut', async () => {
+    const former = await open();
+    former.begin(MACHINE).add(anEntry('one'));
+    await former.settled();
+    await appendFile(path.join(dir, `${MACHINE}.jsonl`), '{"seq":2,"deci');
+    const next = await open();
+    next.begin(MACHINE).add(anEntry('two'));
+    await next.settled();
+    expect(feedOf(await open())).toEqual(['a1 one', 'a2 two']);
+  });
+
+  it('keeps what it cannot write, and writes it when it can', async () => {
+    const journal = await open();
+    await mkdir(path.join(dir, `${MACHINE}.jsonl`));
+    const machine = journal.begin(MACHINE);
+    machine.add(anEntry('one'));
+    await journal.settled();
+    expect(feedOf(journal)).toEqual([]);
+    await rm(path.join(dir, `${MACHINE}.jsonl`), { recursive: true });
+    await vi.waitFor(() => expect(feedOf(journal)).toEqual(['a1 one']), { timeout: 10_000 });
+    expect(feedOf(await open())).toEqual(['a1 one']);
+  });
+
+  it('removes the file of a machine that is gone once all was collected, and not before', async () => {
+    const journal = await open();
+    journal.begin(MACHINE).add(anEntry('one'));
+    await journal.settled();
+    journal.end(MACHINE);
+    await journal.settled();
+    expect(feedOf(journal)).toEqual(['a1 one']);
+    journal.collected(MACHINE, 1);
+    await vi.waitFor(async () => expect(await readdir(dir)).toEqual([]));
+    expect(feedOf(journal)).toEqual([]);
+  });
+
+  it('gives a running machine’s file back its size, and its numbers go on', async () => {
+    const journal = await open();
+    const machine = journal.begin(MACHINE);
+    for (let n = 0; n < 2_000; n += 1) machine.add(anEntry('a-host-name.example.com'));
+    await journal.settled();
+    const file = path.join(dir, `${MACHINE}.jsonl`);
+    expect((await stat(file)).size).toBeGreaterThan(256 * 1024);
+    journal.collected(MACHINE, 2_000);
+    await vi.waitFor(async () => expect(await readFile(file, 'utf8')).toBe('{"seq":2000}\n'));
+    const next = await open();
+    next.begin(MACHINE).add(anEntry('more'));
+    await next.settled();
+    expect(feedOf(next)).toEqual(['a2001 more']);
+  });
+
+  it('is full when nobody collects, and not when somebody does', async () => {
+    const journal = await open();
+    const machine = journal.begin(MACHINE);
+    for (let n = 0; n < 20_000; n += 1) machine.add(anEntry('a'));
+    expect(machine.isFull).toBe(true);
+    expect(machine.after(0)).toHaveLength(1_000);
+    await journal.settled();
+    journal.collected(MACHINE, 10);
+    expect(machine.isFull).toBe(false);
+  });
+
+  it('drops what nobody collected for weeks, and files that are not its own', async () => {
+    await writeFile(path.join(dir, `${MACHINE}.jsonl`), '{"seq":1}\n');
+    await writeFile(path.join(dir, `${MACHINE}.jsonl.ab12.new`), '');
+    await utimes(path.join(dir, `${MACHINE}.jsonl`), 0, 0);
+    await open();
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('tells of news', async () => {
+    const journal = await open();
+    const heard = vi.fn();
+    const forget = journal.onNews(heard);
+    const machine = journal.begin(MACHINE);
+    machine.add(anEntry('one'));
+    await journal.settled();
+    expect(heard).toHaveBeenCalledTimes(1);
+    forget();
+    machine.add(anEntry('two'));
+    await journal.settled();
+    expect(heard).toHaveBeenCalledTimes(1);
+  });
+});
