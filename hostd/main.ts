@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createApi } from './api/server.ts';
 import { closeInherited } from './close-inherited.ts';
+import { CertificateAuthority } from './egress/authority.ts';
 import { createDial } from './egress/dial.ts';
 import { EgressJournal } from './egress/journal.ts';
+import { systemTrust } from './egress/secure.ts';
 import { ownServices } from './egress/services.ts';
 import { loadEnv } from './env.ts';
 import { messageOf } from './errors.ts';
@@ -40,6 +42,8 @@ async function start(): Promise<void> {
   const guests = new Guests({
     dial: createDial(),
     journal,
+    authority: await CertificateAuthority.open(layout),
+    trust: systemTrust(),
     ownServices: own,
     log,
   });

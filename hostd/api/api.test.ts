@@ -12,8 +12,10 @@ import { HOSTD_ERROR_CODES } from '../contract/errors.ts';
 import type { ImageVariant, ImageView } from '../contract/images.ts';
 import type { MachineView } from '../contract/machines.ts';
 import { CONTRACT_VERSION } from '../contract/version.ts';
+import { CertificateAuthority } from '../egress/authority.ts';
 import { createDial } from '../egress/dial.ts';
 import { EgressJournal } from '../egress/journal.ts';
+import { systemTrust } from '../egress/secure.ts';
 import { HostdError } from '../errors.ts';
 import { Guests } from '../guest/guest-side.ts';
 import { hasSshd, type SshdFixture, startSshdFixture } from '../guest/testing/sshd-fixture.ts';
@@ -67,14 +69,29 @@ describe.skipIf(!hasSshd)(
     let server: Server;
     let base: string;
     let dir: string;
+    let own: string;
     const machines = fakeMachines();
     const images = { list: async () => [], build: vi.fn(async (variant: ImageVariant) => ({ variant }) as ImageView) };
 
     beforeAll(async () => {
       dir = await mkdtemp(path.join(tmpdir(), 'warren-api-'));
       sshd = await startSshdFixture();
-      const journal = await EgressJournal.open(await mkdtemp(path.join(tmpdir(), 'warren-journal-')), log);
-      guests = new Guests({ dial: createDial(), ownServices: [], journal, log, login: sshd.login, proxyPort: 0 });
+      own = await mkdtemp(path.join(tmpdir(), 'warren-api-own-'));
+      const authority = await CertificateAuthority.open({
+        egressKey: path.join(own, 'ca.key'),
+        egressCertificate: path.join(own, 'ca.crt'),
+      });
+      const journal = await EgressJournal.open(await mkdtemp(path.join(own, 'egress-')), log);
+      guests = new Guests({
+        dial: createDial(),
+        ownServices: [],
+        journal,
+        authority,
+        trust: systemTrust(),
+        log,
+        login: sshd.login,
+        proxyPort: 0,
+      });
       const machine = { machineId: MACHINE, sshSocketPath: sshd.socketPath, origin: 'image', carried: null, dir } as const;
       await guests.attach({
         ...machine,
@@ -89,7 +106,7 @@ describe.skipIf(!hasSshd)(
       server.closeAllConnections();
       server.close();
       await sshd.close();
-      await rm(dir, { recursive: true, force: true });
+      for (const made of [dir, own]) await rm(made, { recursive: true, force: true });
     });
 
     async function call(method: string, url: string, body?: unknown, headers: Record<string, string> = {}) {

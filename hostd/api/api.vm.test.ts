@@ -8,8 +8,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import type { EgressPolicyInput } from '../contract/egress.ts';
 import type { Exec, ExecResult, MachineView, SuspendResult } from '../contract/machines.ts';
+import { CertificateAuthority } from '../egress/authority.ts';
 import { createDial } from '../egress/dial.ts';
 import { EgressJournal } from '../egress/journal.ts';
+import { systemTrust } from '../egress/secure.ts';
 import { ownServices } from '../egress/services.ts';
 import { Guests } from '../guest/guest-side.ts';
 import { ImageBuilds } from '../guest/image/image-builds.ts';
@@ -61,6 +63,8 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
     const guests = new Guests({
       dial: createDial(),
       journal,
+      authority: await CertificateAuthority.open(layout),
+      trust: systemTrust(),
       ownServices: ownServices({ npmUpstream: `${upstreamUrl}/registry` }),
       log,
     });

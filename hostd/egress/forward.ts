@@ -3,22 +3,20 @@ import https from 'node:https';
 import { pipeline } from 'node:stream';
 import { messageOf } from '../errors.ts';
 import { TooLargeError } from './byte-counter.ts';
-import { refusal } from './denial.ts';
+import { answer, refusal } from './denial.ts';
 import type { Exchange } from './exchange.ts';
 import { endToEndHeaders } from './headers.ts';
-
-/** Git pushes are the largest requests; a response has no cap. */
-export const REQUEST_BYTES_MAX = 512 * 1024 * 1024;
-/** Without a byte either way; models think for minutes. */
-const IDLE_MS_MAX = 15 * 60_000;
+import type { TunnelLimits } from './tunnel.ts';
 
 export type Upstream = {
   options: RequestOptions;
+  /** Node is to make the TLS connection; not where `options` bring one. */
   secure: boolean;
   reason: 'service' | 'rule';
   /** As the guest named it, for messages. */
   host: string;
   port: number;
+  limits: TunnelLimits;
 };
 
 /**
@@ -26,20 +24,21 @@ export type Upstream = {
  * event stream is not held back. Never rejects; every end is written to the exchange.
  */
 export function forward(req: IncomingMessage, res: ServerResponse, upstream: Upstream, exchange: Exchange): void {
-  const up = exchange.counter('up', REQUEST_BYTES_MAX);
-  const down = exchange.counter('down');
+  const { requestBytesMax, responseBytesMax, idleMsMax } = upstream.limits;
+  const up = exchange.counter('up', requestBytesMax);
+  const down = exchange.counter('down', responseBytesMax);
 
   const fail = (error: unknown) => {
-    const reason = error instanceof TooLargeError ? 'too_large' : 'upstream_error';
-    const { status, body } = refusal(reason, upstream.host, upstream.port, messageOf(error));
+    const reason = reasonOf(error);
+    const refused = refusal(reason, upstream.host, upstream.port, messageOf(error));
     // Half a response must not look like a whole one.
     if (res.headersSent) res.destroy();
-    else res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(body);
-    exchange.end(reason === 'too_large' ? 'deny' : 'allow', reason, status);
+    else answer(res, refused);
+    exchange.end(reason === 'upstream_error' ? 'allow' : 'deny', reason, refused.status);
   };
 
-  if (Number(req.headers['content-length'] ?? 0) > REQUEST_BYTES_MAX) {
-    fail(new TooLargeError(`the request announces more than ${REQUEST_BYTES_MAX} bytes`));
+  if (Number(req.headers['content-length'] ?? 0) > requestBytesMax) {
+    fail(new TooLargeError(`The request announces more than ${requestBytesMax} bytes, the most it may have.`));
     return;
   }
   let outgoing: ClientRequest;
@@ -51,13 +50,17 @@ export function forward(req: IncomingMessage, res: ServerResponse, upstream: Ups
     return;
   }
   outgoing.on('error', fail);
-  outgoing.setTimeout(IDLE_MS_MAX, () => outgoing.destroy(new Error('the host fell silent')));
+  outgoing.setTimeout(idleMsMax, () => outgoing.destroy(new SilenceError(`Nothing came for ${idleMsMax / 1000} s.`)));
   outgoing.on('upgrade', (_response, socket) => {
     // The request has let go of its socket by now.
     socket.destroy();
     fail(new Error('the host switched protocols'));
   });
   outgoing.on('response', (incoming) => {
+    if (Number(incoming.headers['content-length'] ?? 0) > responseBytesMax && req.method !== 'HEAD') {
+      outgoing.destroy();
+      return fail(new TooLargeError(`The response announces more than ${responseBytesMax} bytes, the most it may have.`));
+    }
     try {
       res.writeHead(incoming.statusCode ?? 0, endToEndHeaders(incoming.headers));
     } catch (error) {
@@ -67,14 +70,24 @@ export function forward(req: IncomingMessage, res: ServerResponse, upstream: Ups
     res.flushHeaders();
     pipeline(incoming, down, res, (error) => {
       if (error && !res.writableFinished) res.destroy();
-      exchange.end('allow', upstream.reason, incoming.statusCode ?? null);
+      if (!error) exchange.end('allow', upstream.reason, incoming.statusCode ?? null);
     });
   });
   res.on('close', () => {
     outgoing.destroy();
-    exchange.end('allow', upstream.reason, res.headersSent ? res.statusCode : null);
+    const status = res.headersSent ? res.statusCode : null;
+    // Cut by us, not by the guest.
+    if (down.bytes > responseBytesMax) exchange.end('deny', 'too_large', status);
+    exchange.end('allow', upstream.reason, status);
   });
   pipeline(req, up, outgoing, (error) => {
     if (error instanceof TooLargeError) fail(error);
   });
+}
+
+class SilenceError extends Error {}
+
+function reasonOf(error: unknown): 'too_large' | 'idle' | 'upstream_error' {
+  if (error instanceof TooLargeError) return 'too_large';
+  return error instanceof SilenceError ? 'idle' : 'upstream_error';
 }

@@ -1,91 +1,14 @@
 import { once } from 'node:events';
-import http, { type IncomingMessage, type RequestListener } from 'node:http';
-import net, { type AddressInfo } from 'node:net';
-import { Duplex, duplexPair } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type EgressPolicyInput, egressPolicySchema } from '../contract/egress.ts';
+import http, { type IncomingMessage } from 'node:http';
+import net from 'node:net';
+import { describe, expect, it, vi } from 'vitest';
 import { HOST_CORPUS } from '../contract/testing/host-corpus.ts';
-import { createDial } from './dial.ts';
-import { EgressProxy } from './proxy.ts';
 import { memoryJournal } from './testing/memory-journal.ts';
-
-/** Where the made-up names of these tests lead, and what counts as private among them. */
-const NAMES: Record<string, string[]> = {
-  'public.test': ['127.0.0.1'],
-  'other.test': ['127.0.0.1'],
-  'rebound.test': ['10.0.0.1', '169.254.169.254'],
-  'mixed.test': ['10.0.0.1', '127.0.0.1'],
-};
-const dial = createDial({
-  resolve: async (host) => {
-    const addresses = NAMES[host];
-    if (!addresses) throw new Error('ENOTFOUND');
-    return addresses;
-  },
-  isForbidden: (address) => address !== '127.0.0.1',
-});
+import { proxyRig } from './testing/proxy-rig.ts';
 
 describe('EgressProxy', { timeout: 30_000 }, () => {
-  const closers: (() => void)[] = [];
-  let proxy: EgressProxy;
-
-  beforeEach(() => {
-    proxy = new EgressProxy({ dial, own: [], log: memoryJournal() });
-    setPolicy({});
-    closers.push(() => proxy.close());
-  });
-  afterEach(() => {
-    for (const close of closers.splice(0)) close();
-  });
-
-  async function listen(handler: RequestListener): Promise<number> {
-    const server = http.createServer(handler).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    closers.push(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    return (server.address() as AddressInfo).port;
-  }
-
-  /** The machine's end of one connection: a stream without an address, as an SSH channel is. */
-  function connection(): Duplex {
-    const [guest, host] = duplexPair();
-    guest.once('close', () => host.destroy());
-    host.once('close', () => guest.push(null));
-    proxy.accept(host);
-    return guest;
-  }
-
-  async function send(
-    options: http.RequestOptions,
-    body: string | Buffer | Duplex = '',
-  ): Promise<{ res: IncomingMessage; text: string }> {
-    const req = http.request({ ...options, createConnection: () => connection() });
-    if (body instanceof Duplex) body.pipe(req);
-    else req.end(body);
-    const [res] = (await once(req, 'response')) as [IncomingMessage];
-    let text = '';
-    for await (const chunk of res) text += chunk;
-    return { res, text };
-  }
-
-  /** Raw bytes in, raw bytes out until the proxy closes. */
-  async function raw(text: string): Promise<string> {
-    const stream = connection();
-    stream.write(text);
-    let answer = '';
-    for await (const chunk of stream) answer += chunk;
-    return answer;
-  }
-
-  const setPolicy = (policy: Partial<EgressPolicyInput>) =>
-    proxy.setPolicy(egressPolicySchema.parse({ services: [], allow: [], ...policy }));
-  const allowService = (port: number, headers: Record<string, string> = {}, path = '') =>
-    setPolicy({
-      services: [{ host: 'svc.warren.internal', upstream: `http://127.0.0.1:${port}${path}`, headers }],
-    });
-  const allow = (host: string, port: number) => setPolicy({ allow: [{ host, ports: [port] }] });
+  const rig = proxyRig();
+  const { allow, allowService, connection, listen, raw, send, setPolicy, start } = rig;
 
   it('counts what passes in both directions', async () => {
     const port = await listen((req, res) => {
@@ -93,7 +16,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     });
     allow('public.test', port);
     await send({ path: `http://public.test:${port}/`, method: 'POST' }, 'u'.repeat(3000));
-    expect(proxy.bytesMoved).toBe(8000);
+    expect(rig.proxy.bytesMoved).toBe(8000);
   });
 
   describe('services', () => {
@@ -124,7 +47,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
         host: `127.0.0.1:${port}`,
         connection: 'close',
       });
-      expect(proxy.log(0)).toEqual([
+      expect(rig.proxy.log(0)).toEqual([
         expect.objectContaining({
           seq: 1,
           decision: 'allow',
@@ -135,7 +58,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
           bytesDown: 2,
         }),
       ]);
-      expect(JSON.stringify(proxy.log(0))).not.toContain('hidden');
+      expect(JSON.stringify(rig.proxy.log(0))).not.toContain('hidden');
     });
 
     it.each([
@@ -168,11 +91,11 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       const [res] = (await once(req, 'response')) as [IncomingMessage];
       const events = res[Symbol.asyncIterator]();
       expect(String((await events.next()).value)).toBe('data: 1\n\n');
-      expect(proxy.connections).toBe(1);
+      expect(rig.proxy.connections).toBe(1);
       next();
       expect(String((await events.next()).value)).toBe('data: 2\n\n');
       expect((await events.next()).done).toBe(true);
-      await vi.waitFor(() => expect(proxy.connections).toBe(0));
+      await vi.waitFor(() => expect(rig.proxy.connections).toBe(0));
     });
 
     it('streams a large body both ways', async () => {
@@ -181,7 +104,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       const body = Buffer.alloc(5_000_000, 'abc');
       const { text } = await send({ path: 'http://svc.warren.internal/', method: 'POST' }, body);
       expect(text.length).toBe(body.length);
-      expect(proxy.log(0)[0]).toMatchObject({ bytesUp: body.length, bytesDown: body.length });
+      expect(rig.proxy.log(0)[0]).toMatchObject({ bytesUp: body.length, bytesDown: body.length });
     });
 
     it('refuses a body beyond the cap before it is sent', async () => {
@@ -196,7 +119,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       req.flushHeaders();
       const [res] = (await once(req, 'response')) as [IncomingMessage];
       expect(res.statusCode).toBe(413);
-      expect(proxy.log(0)[0]).toMatchObject({ decision: 'deny', reason: 'too_large' });
+      expect(rig.proxy.log(0)[0]).toMatchObject({ decision: 'deny', reason: 'too_large' });
       req.destroy();
     });
 
@@ -212,7 +135,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       await once(stream, 'data');
       stream.destroy();
       await upstreamClosed.promise;
-      await vi.waitFor(() => expect(proxy.connections).toBe(0));
+      await vi.waitFor(() => expect(rig.proxy.connections).toBe(0));
     });
 
     it('says 502 when the upstream is down, and cuts a response that broke half-way', async () => {
@@ -234,17 +157,14 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       'not HTTP\r\n\r\n',
       '',
     ])('says 502 when the upstream answers %j', async (answer) => {
-      const server = net.createServer((socket) => void socket.on('error', () => {}).end(answer)).listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      closers.push(() => server.close());
-      allowService((server.address() as AddressInfo).port);
+      allowService(await start(net.createServer((socket) => void socket.end(answer))));
       expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(502);
     });
 
     it('says 502 when a header of the policy cannot be sent', async () => {
       allowService(1, { authorization: 'a\r\nb' });
       expect((await send({ path: 'http://svc.warren.internal/' })).res.statusCode).toBe(502);
-      await vi.waitFor(() => expect(proxy.connections).toBe(0));
+      await vi.waitFor(() => expect(rig.proxy.connections).toBe(0));
     });
 
     it('serves a client that tunnels plain HTTP, still deciding each request', async () => {
@@ -266,7 +186,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     await once(stream, 'data');
     stream.write('CONNECT svc.warren.internal:80 HTTP/1.1\r\nhost: x\r\n\r\n');
     expect(String((await once(stream, 'data'))[0])).toMatch(/^HTTP\/1\.1 403 .*tunnel inside a tunnel/s);
-    expect(proxy.log(1)).toEqual([expect.objectContaining({ decision: 'deny', reason: 'nested' })]);
+    expect(rig.proxy.log(1)).toEqual([expect.objectContaining({ decision: 'deny', reason: 'nested' })]);
   });
 
   describe('allow-listed hosts', () => {
@@ -291,7 +211,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       expect(await denied('/v2')).toEqual([403, expect.stringContaining('not this path')]);
       expect(await denied('/v1/a', 'POST')).toEqual([403, expect.stringContaining('not with this method')]);
       expect(await denied('/v1/%2e%2e/v2')).toEqual([400, expect.stringContaining('. or .. as a segment')]);
-      expect(proxy.log(0).map(({ reason, rule }) => [reason, rule])).toEqual([
+      expect(rig.proxy.log(0).map(({ reason, rule }) => [reason, rule])).toEqual([
         ['rule', 'rul_1'],
         ['path', null],
         ['method', null],
@@ -300,10 +220,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     });
 
     it('tunnels bytes both ways', async () => {
-      const server = net.createServer((socket) => void socket.pipe(socket)).listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      closers.push(() => server.close());
-      const { port } = server.address() as AddressInfo;
+      const port = await start(net.createServer((socket) => void socket.pipe(socket)));
       allow('public.test', port);
       const stream = connection();
       stream.write(`CONNECT public.test:${port} HTTP/1.1\r\nhost: x\r\n\r\nearly`);
@@ -316,7 +233,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       await once(stream, 'end');
       expect(seen).toMatch(/early late$/);
       await vi.waitFor(() =>
-        expect(proxy.log(0)[0]).toMatchObject({ method: 'CONNECT', reason: 'rule', bytesUp: 10, bytesDown: 10 }),
+        expect(rig.proxy.log(0)[0]).toMatchObject({ method: 'CONNECT', reason: 'rule', bytesUp: 10, bytesDown: 10 }),
       );
     });
 
@@ -331,7 +248,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       const { res, text } = await send({ path: 'http://rebound.test/' });
       expect([res.statusCode, text]).toEqual([403, expect.stringContaining('private address')]);
       expect(await raw('CONNECT rebound.test:80 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 403 /);
-      expect(proxy.log(0).map(({ decision, reason }) => [decision, reason])).toEqual([
+      expect(rig.proxy.log(0).map(({ decision, reason }) => [decision, reason])).toEqual([
         ['deny', 'private_address'],
         ['deny', 'private_address'],
       ]);
@@ -359,7 +276,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       const ask = async (host: string) => JSON.parse((await send({ path: `http://${host}:${port}/`, headers })).text);
       expect(await ask('Public.TEST.')).toEqual([`public.test:${port}`, 'Bearer hidden', 'k']);
       expect(await ask('other.test')).toEqual([`other.test:${port}`, 'mine', 'mine']);
-      expect(proxy.log(0).map(({ secrets }) => secrets)).toEqual([['sec_1', 'sec_2'], []]);
+      expect(rig.proxy.log(0).map(({ secrets }) => secrets)).toEqual([['sec_1', 'sec_2'], []]);
     });
 
     it('do not go over plain HTTP unless they may', async () => {
@@ -373,7 +290,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       withSecrets(port, { ...SECRET, value: 'hid\nden' }, { ...SECRET, header: 'x-key', value: 'hidden' });
       const { res, text } = await send({ path: `http://public.test:${port}/` });
       expect(res.statusCode).toBe(502);
-      expect(text + JSON.stringify(proxy.log(0))).not.toMatch(/hid/);
+      expect(text + JSON.stringify(rig.proxy.log(0))).not.toMatch(/hid/);
     });
 
     it('do not follow a redirect to another host', async () => {
@@ -400,7 +317,7 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       expect(res.statusCode).toBe(403);
       expect(text).toContain('evil.test:80');
       expect(text).toContain('An admin of the organization can allow it');
-      expect(proxy.log(0)).toEqual([
+      expect(rig.proxy.log(0)).toEqual([
         expect.objectContaining({ decision: 'deny', reason: 'not_listed', path: '/secret', status: 403 }),
       ]);
     });
@@ -434,11 +351,11 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     it('reads every host of the corpus as all others read it', async () => {
       setPolicy({ allow: [{ host: 'example.com', ports: [1] }] });
       for (const { text, is } of HOST_CORPUS.filter((one) => /^[!-~]+$/.test(one.text) && !/[/#?\\]|:\d+$/.test(one.text))) {
-        const before = proxy.log(0).length;
+        const before = rig.proxy.log(0).length;
         await raw(`CONNECT ${text}:443 HTTP/1.1\r\nhost: x\r\n\r\n`);
         await raw(`GET http://${text}:8080/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
         const expected = is === null ? 'bad_host' : is.kind === 'address' ? 'address' : undefined;
-        const [tunnelled, plain] = proxy.log(0).slice(before);
+        const [tunnelled, plain] = rig.proxy.log(0).slice(before);
         for (const entry of [tunnelled, plain]) {
           expect(entry?.decision, text).toBe('deny');
           expect(entry?.reason, text).toBe(
@@ -457,30 +374,21 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
 
     it('waits for a policy, refuses when none comes, and denies everything after the machine is gone', async () => {
       const port = await listen((_req, res) => res.end('ok'));
-      proxy = new EgressProxy({ dial, own: [], log: memoryJournal() });
+      rig.open();
       const waiting = [send({ path: `http://public.test:${port}/` }), send({ path: 'http://evil.test/' })];
-      await vi.waitFor(() => expect(proxy.connections).toBe(2));
+      await vi.waitFor(() => expect(rig.proxy.connections).toBe(2));
       allow('public.test', port);
       expect((await Promise.all(waiting)).map(({ res }) => res.statusCode)).toEqual([200, 403]);
-      proxy.close();
-      proxy = new EgressProxy({ dial, own: [], log: memoryJournal(), policyWaitMs: 20 });
+      rig.proxy.close();
+      rig.open({ policyWaitMs: 20 });
       expect(await raw('CONNECT public.test:443 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 503 .*started anew/s);
-      expect(proxy.log(0)).toEqual([expect.objectContaining({ decision: 'deny', reason: 'no_policy' })]);
-      proxy.close();
+      expect(rig.proxy.log(0)).toEqual([expect.objectContaining({ decision: 'deny', reason: 'no_policy' })]);
+      rig.proxy.close();
       expect(await raw('CONNECT public.test:443 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 403 /);
     });
 
-    it('caps the connections of one machine', async () => {
-      const open = Array.from({ length: 256 }, () => connection());
-      expect(await raw('')).toMatch(/^HTTP\/1\.1 503 /);
-      for (const stream of open) stream.destroy();
-      await vi.waitFor(async () => {
-        expect((await send({ path: 'http://evil.test/' })).res.statusCode).toBe(403);
-      });
-    });
-
     it('refuses everything while decisions cannot be logged', async () => {
-      proxy = new EgressProxy({ dial, own: [], log: { ...memoryJournal(), isFull: true } });
+      rig.open({ log: { ...memoryJournal(), isFull: true } });
       allow('public.test', 1);
       expect(await raw('CONNECT public.test:1 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 503 .*not being collected/s);
     });

@@ -8,6 +8,8 @@ import type { Upstream } from './forward.ts';
 import { serviceHeaders } from './headers.ts';
 
 const NPM_HOST = 'npm.warren.internal';
+/** Git pushes are the largest requests; models think for minutes. Not the organization's to change: without them no agent works. */
+const SERVICE_LIMITS = { requestBytesMax: 512 * 1024 * 1024, responseBytesMax: Number.POSITIVE_INFINITY, idleMsMax: 15 * 60_000 };
 
 export type OwnServices = { npmUpstream: string | undefined; debianMirror?: string | undefined };
 
@@ -40,6 +42,7 @@ export function toServiceUpstream(service: Service, req: IncomingMessage, path: 
     reason: 'service',
     host: service.host,
     port: 80,
+    limits: SERVICE_LIMITS,
     options: {
       agent: secure ? httpsAgent : false,
       method: req.method,

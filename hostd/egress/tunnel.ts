@@ -1,25 +1,43 @@
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
+import { TooLargeError } from './byte-counter.ts';
 import type { Exchange } from './exchange.ts';
 
 export const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n';
 
-/** Joins a CONNECT to its upstream until both sides have ended; an error on one side ends both. Never rejects. */
-export function tunnel(socket: Duplex, head: Buffer, upstream: Socket, exchange: Exchange): void {
-  const up = exchange.counter('up');
-  const down = exchange.counter('down');
+export type TunnelLimits = { requestBytesMax: number; responseBytesMax: number; idleMsMax: number };
+
+/**
+ * Joins two ends that speak something hostd does not read, until both have ended; an error on one side, too many bytes or a long
+ * silence end both. Never rejects.
+ *
+ * @param status what the guest was told when it began
+ */
+export function join(guest: Duplex, host: Socket | Duplex, exchange: Exchange, limits: TunnelLimits, status: number): void {
+  const up = exchange.counter('up', limits.requestBytesMax);
+  const down = exchange.counter('down', limits.responseBytesMax);
   let open = 2;
   const ended = (error?: Error | null) => {
     open -= 1;
+    if (error instanceof TooLargeError) exchange.end('deny', 'too_large', status);
     if (error) {
-      socket.destroy();
-      upstream.destroy();
+      guest.destroy();
+      host.destroy();
     }
     if (open > 0) return;
-    exchange.end('allow', 'rule', 200);
+    clearInterval(silence);
+    exchange.end('allow', 'rule', status);
   };
-  socket.write(ESTABLISHED);
-  if (head.length > 0) up.write(head);
-  pipeline(socket, up, upstream, ended);
-  pipeline(upstream, down, socket, ended);
+  let seen = 0;
+  const silence = setInterval(() => {
+    const moved = up.bytes + down.bytes;
+    if (moved === seen) {
+      exchange.end('deny', 'idle', status);
+      guest.destroy();
+      host.destroy();
+    }
+    seen = moved;
+  }, limits.idleMsMax);
+  pipeline(guest, up, host, ended);
+  pipeline(host, down, guest, ended);
 }

@@ -1,6 +1,8 @@
+import type { SecureContext } from 'node:tls';
 import type { z } from 'zod';
-import type { EgressCollected, EgressFeed, EgressLogEntry } from '../contract/egress.ts';
+import type { EgressCollected, EgressFeed, EgressLogEntry, EgressPolicy } from '../contract/egress.ts';
 import type { Activity, ExecResult, execSchema, FileEntry } from '../contract/machines.ts';
+import type { CertificateAuthority } from '../egress/authority.ts';
 import type { Service } from '../egress/decide.ts';
 import type { Dial } from '../egress/dial.ts';
 import type { EgressJournal } from '../egress/journal.ts';
@@ -14,6 +16,7 @@ import { execInGuest } from './exec.ts';
 import { listFiles, readFileInGuest } from './files.ts';
 import type { SshLogin } from './ssh.ts';
 import { type FollowOptions, openFollow } from './tail.ts';
+import { needsAuthority, trustAuthority } from './trust-authority.ts';
 import { type WriteRequest, writeInGuest } from './write.ts';
 
 /** A cold boot under emulation on a busy host. */
@@ -27,6 +30,8 @@ type Guest = {
   agent: GuestAgent;
   channel: GuestChannel;
   proxy: EgressProxy;
+  /** Programs inside trust this host's certificate authority. */
+  isTrusting: boolean;
   execs: number;
   terminals: Set<OpenTerminal>;
 };
@@ -35,6 +40,9 @@ export type GuestsOptions = {
   dial: Dial;
   ownServices: readonly Service[];
   journal: EgressJournal;
+  authority: CertificateAuthority;
+  /** Whom to believe about the certificates of inspected hosts. */
+  trust: SecureContext;
   log: Logger;
   login?: SshLogin;
   proxyPort?: number;
@@ -52,8 +60,8 @@ export class Guests implements GuestSide {
   async attach(machine: GuestMachine): Promise<void> {
     const { machineId, sshSocketPath, origin } = machine;
     this.gone(machineId);
-    const { dial, ownServices, log, login, proxyPort } = this.#options;
-    const proxy = new EgressProxy({ dial, own: ownServices, log: this.#options.journal.begin(machineId) });
+    const { dial, ownServices, journal, authority, trust, log, login, proxyPort } = this.#options;
+    const proxy = new EgressProxy({ dial, own: ownServices, log: journal.begin(machineId), authority, trust });
     if (machine.egress) proxy.setPolicy(machine.egress);
     const channel = new GuestChannel({
       machineId,
@@ -65,12 +73,27 @@ export class Guests implements GuestSide {
       ...(login ? { login } : {}),
       ...(proxyPort === undefined ? {} : { proxyPort }),
     });
-    this.#guests.set(machineId, { agent: machine.agent, channel, proxy, execs: 0, terminals: new Set() });
+    const { agent } = machine;
+    this.#guests.set(machineId, { agent, channel, proxy, isTrusting: false, execs: 0, terminals: new Set() });
     await channel.start();
   }
 
-  async ready({ machineId }: GuestMachine): Promise<void> {
+  async ready({ machineId, egress }: GuestMachine): Promise<void> {
     await this.#get(machineId).channel.client(READY_DEADLINE_MS);
+    if (egress) await this.#teachTrust(machineId, egress);
+  }
+
+  /** A machine without it still runs; TLS to inspected hosts fails in it, and says so. */
+  async #teachTrust(machineId: string, egress: EgressPolicy): Promise<void> {
+    const guest = this.#guests.get(machineId);
+    if (!guest || guest.isTrusting || !needsAuthority(egress)) return;
+    guest.isTrusting = true;
+    try {
+      await trustAuthority(await guest.channel.client(VERB_DEADLINE_MS), this.#options.authority.certificate);
+    } catch (error) {
+      guest.isTrusting = false;
+      this.#options.log.warn({ event: 'guest.not_trusting', machineId, err: error }, 'a machine does not trust inspected hosts');
+    }
   }
 
   async beforeSuspend({ machineId }: GuestMachine, deadlineMs: number): Promise<string | null> {
@@ -86,7 +109,10 @@ export class Guests implements GuestSide {
   }
 
   egressChanged({ machineId, egress }: GuestMachine): void {
-    if (egress) this.#guests.get(machineId)?.proxy.setPolicy(egress);
+    const guest = this.#guests.get(machineId);
+    if (!egress || !guest) return;
+    guest.proxy.setPolicy(egress);
+    void this.#teachTrust(machineId, egress);
   }
 
   #get(machineId: string): Guest {

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { stat, truncate, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { BASE_VARIANT } from '../contract/images.ts';
-import type { CreateMachine } from '../contract/machines.ts';
 import { HostdError } from '../errors.ts';
 import type { VmSpec } from '../hypervisor/driver.ts';
 import { cloneFile, linkFile } from '../storage/files.ts';

@@ -41,6 +41,9 @@ export function layoutOf(dataDir: string) {
     /** What a jailed QEMU sees of the host (hostd/jail/tree.ts). */
     jail: path.join(dataDir, 'jail'),
     hostId: path.join(dataDir, 'host-id'),
+    /** This host's certificate authority for inspected hosts. */
+    egressKey: path.join(dataDir, 'egress-ca.key'),
+    egressCertificate: path.join(dataDir, 'egress-ca.crt'),
     /** Signs snapshot manifests. */
     hostKey: path.join(dataDir, 'host-key'),
     image: (imageId: string) => imageFiles(path.join(images, imageId)),

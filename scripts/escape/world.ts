@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import os from 'node:os';
 import path from 'node:path';
-import type { EgressPolicy, ExecResult, MachineSource, MachineView, SuspendResult } from '../../hostd/contract/machines.ts';
+import type { EgressPolicyInput } from '../../hostd/contract/egress.ts';
+import type { ExecResult, MachineSource, MachineView, SuspendResult } from '../../hostd/contract/machines.ts';
 import { HostdProcess } from '../../hostd/machines/testing/hostd-process.ts';
 import type { Phase, Reply, Through } from './attempt.ts';
 import { Bait, GRANT, hostAddress } from './bait.ts';
@@ -56,7 +57,7 @@ export class World {
   }
 
   /** Lists this host's own names for every port that matters: only the check of the address stands between. */
-  get policy(): EgressPolicy {
+  get policy(): EgressPolicyInput {
     const { port } = new URL(this.hostd.url);
     const ports = [this.bait.port, Number(port), 80, 443];
     const service = (host: string, under: string) => ({

@@ -87,11 +87,11 @@ describe('egress rules', () => {
     expect((await developer.egress.rules(ref())).rules.length).toBeGreaterThan(5);
     const [first] = await rules();
     for (const attempt of [
-      developer.egress.addRule({ ...ref(), rule: RULE }),
-      developer.egress.changeRule({ ...ref(), ruleId: first!.id, rule: RULE }),
-      developer.egress.removeRule({ ...ref(), ruleId: first!.id }),
+      () => developer.egress.addRule({ ...ref(), rule: RULE }),
+      () => developer.egress.changeRule({ ...ref(), ruleId: first!.id, rule: RULE }),
+      () => developer.egress.removeRule({ ...ref(), ruleId: first!.id }),
     ]) {
-      await expect(attempt).rejects.toSatisfy((error) => error instanceof TRPCError && error.code === 'FORBIDDEN');
+      await expect(attempt()).rejects.toSatisfy((error) => error instanceof TRPCError && error.code === 'FORBIDDEN');
     }
   });
 });

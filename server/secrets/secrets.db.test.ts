@@ -130,11 +130,11 @@ describe('secrets', () => {
     const developer = callerFor(services, await aMember(database.db, org.orgId, 'developer'));
     expect(await developer.secrets.list(ref())).toHaveLength(1);
     for (const attempt of [
-      developer.secrets.create({ ...ref(), secret: aSecret({ header: 'x-a' }) }),
-      developer.secrets.setValue({ ...ref(), secretId, secret: { value: 'v' } }),
-      developer.secrets.remove({ ...ref(), secretId }),
+      () => developer.secrets.create({ ...ref(), secret: aSecret({ header: 'x-a' }) }),
+      () => developer.secrets.setValue({ ...ref(), secretId, secret: { value: 'v' } }),
+      () => developer.secrets.remove({ ...ref(), secretId }),
     ]) {
-      await expect(attempt).rejects.toSatisfy((error) => error instanceof TRPCError && error.code === 'FORBIDDEN');
+      await expect(attempt()).rejects.toSatisfy((error) => error instanceof TRPCError && error.code === 'FORBIDDEN');
     }
     await admin.secrets.remove({ ...ref(), secretId });
     expect(await admin.secrets.list(ref())).toEqual([]);

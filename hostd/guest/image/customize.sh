@@ -37,6 +37,8 @@ chroot "$root" passwd -q -d agent
 install -d -o 1000 -g 1000 "$root/workspace" "$root/var/lib/warren"
 install -m 0600 -o 1000 -g 1000 /dev/null "$root/var/lib/warren/agent.out"
 install -m 0600 -o 1000 -g 1000 /dev/null "$root/var/lib/warren/agent.err"
+# Where the certificate authority of inspected hosts is put; programs are pointed at it from the start.
+: >"$root/etc/warren/egress-ca.crt"
 # No DNS: names that are not for the proxy fail at once.
 : >"$root/etc/resolv.conf"
 : >"$root/etc/fstab"

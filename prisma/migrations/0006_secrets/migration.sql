@@ -38,6 +38,6 @@ CREATE POLICY tenant ON "Secret" TO warren_app
   USING ("orgId" = nullif(current_setting('warren.org_id', true), ''))
   WITH CHECK ("orgId" = nullif(current_setting('warren.org_id', true), ''));
 
--- Which organizations' keys are still wrapped with a former key of the installation; never the keys.
+-- Which organizations' keys are still wrapped with a former key of the installation, never the keys.
 GRANT SELECT ("orgId", "wrappedBy") ON "DataKey" TO warren_system;
 CREATE POLICY sweep ON "DataKey" FOR SELECT TO warren_system USING (true);
