@@ -1,9 +1,11 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { ACCELERATORS } from './contract/machines.ts';
+import { messageOf } from './errors.ts';
 import { parseFault } from './fault/fault-point.ts';
 import { DEBIAN_MIRROR } from './guest/image/mirror.ts';
 import { DEFAULT_UID_RANGE } from './jail/uids.ts';
+import { parseStoreLocation } from './storage/replicas/open-store.ts';
 
 /* hostd's settings, read once at start. Only composition roots import this. An empty variable counts as unset. */
 const envSchema = z.object({
@@ -25,6 +27,18 @@ const envSchema = z.object({
   HOSTD_IO_MIB_PER_S: z.coerce.number().int().min(0).default(400),
   /** QEMU processes that are kept waiting, so that a wake need not start one. Each holds some 11 MiB; 0 for none. */
   HOSTD_SPARES: z.coerce.number().int().min(0).max(64).default(0),
+  /** Where copies of snapshots go; see hostd/storage/replicas/open-store.ts. Without it they stay on this host. */
+  HOSTD_OBJECT_STORE: z
+    .string()
+    .optional()
+    .transform((text, ctx) => {
+      try {
+        return text === undefined ? null : parseStoreLocation(text);
+      } catch (error) {
+        ctx.addIssue({ code: 'custom', message: messageOf(error) });
+        return z.NEVER;
+      }
+    }),
   /** Skips the probe. Only for tests and for operators who know better. */
   HOSTD_ACCELERATOR: z.enum(ACCELERATORS).optional(),
   /** `point=action` of hostd/fault/fault-point.ts: strikes this process there. Only for tests. */

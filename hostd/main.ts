@@ -16,6 +16,7 @@ import { createLogger } from './logger.ts';
 import { Machines } from './machines/machines.ts';
 import { openHost } from './open-host.ts';
 import { holdDataDir } from './storage/exclusive.ts';
+import { openObjectStore } from './storage/replicas/threaded-engine.ts';
 
 /*
  * Composition root of hostd. Nothing here is needed for correctness when it ends: machines run on, and the next start takes
@@ -57,6 +58,7 @@ async function start(): Promise<void> {
     isolationLacks: lacks,
     spares: env.HOSTD_SPARES,
     version,
+    ...openObjectStore(env.HOSTD_OBJECT_STORE, layout.chunkCache),
   });
   const prune = () =>
     machines.pruneImages().catch((err) => log.warn({ event: 'image.prune_failed', err }, 'old images could not be removed'));

@@ -56,7 +56,12 @@ function fakeMachines(): MachinesPort & { calls: unknown[][]; fail: HostdError |
     cpuMs: record('cpuMs', 120),
     console: record('console', 'boot\n'),
     snapshots: record('snapshots', []),
+    snapshot: record('snapshot', {} as never),
     removeSnapshot: record('removeSnapshot', undefined),
+    replicate: record('replicate', {} as never),
+    fetchSnapshot: record('fetchSnapshot', {} as never),
+    evict: record('evict', {} as never),
+    collect: record('collect', {} as never),
   });
 }
 

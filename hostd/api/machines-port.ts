@@ -10,6 +10,7 @@ import type {
   SuspendMachine,
   SuspendResult,
 } from '../contract/machines.ts';
+import type { Collect, Collected, FetchSnapshot, Replicate, StoreKeyInput } from '../contract/replicas.ts';
 
 /** What the API needs of the machine lifecycle. Every method rejects with HostdError; ids and bodies are already parsed. */
 export interface MachinesPort {
@@ -28,5 +29,10 @@ export interface MachinesPort {
   /** The last CONSOLE_BYTES_MAX bytes. */
   console(machineId: string): Promise<string>;
   snapshots(): Promise<SnapshotView[]>;
+  snapshot(snapshotId: string): Promise<SnapshotView>;
   removeSnapshot(snapshotId: string): Promise<void>;
+  replicate(snapshotId: string, input: Replicate): Promise<SnapshotView>;
+  fetchSnapshot(snapshotId: string, input: FetchSnapshot): Promise<SnapshotView>;
+  evict(snapshotId: string, key: StoreKeyInput): Promise<SnapshotView>;
+  collect(input: Collect): Promise<Collected>;
 }

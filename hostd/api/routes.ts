@@ -12,6 +12,7 @@ import {
   suspendMachineSchema,
   writeBytesSchema,
 } from '../contract/machines.ts';
+import { collectSchema, evictSchema, fetchSnapshotSchema, replicateSchema } from '../contract/replicas.ts';
 import type { Guests } from '../guest/guest-side.ts';
 import type { ImageBuilds } from '../guest/image/image-builds.ts';
 import { parse, readBody, readJson } from './body.ts';
@@ -200,6 +201,27 @@ export const ROUTES: readonly Route[] = [
     handle: ({ images, id }) => images.build(id as ImageVariant),
   },
   { method: 'GET', path: '/v1/snapshots', handle: ({ machines }) => machines.snapshots() },
+  { method: 'GET', path: '/v1/snapshots/:id', handle: ({ machines, id }) => machines.snapshot(id) },
+  {
+    method: 'POST',
+    path: '/v1/snapshots/:id/replicate',
+    handle: async ({ machines, req, id }) => machines.replicate(id, await readJson(req, replicateSchema, BODY_BYTES_MAX)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/snapshots/:id/fetch',
+    handle: async ({ machines, req, id }) => machines.fetchSnapshot(id, await readJson(req, fetchSnapshotSchema, BODY_BYTES_MAX)),
+  },
+  {
+    method: 'POST',
+    path: '/v1/snapshots/:id/evict',
+    handle: async ({ machines, req, id }) => machines.evict(id, (await readJson(req, evictSchema, BODY_BYTES_MAX)).key),
+  },
+  {
+    method: 'POST',
+    path: '/v1/store/collect',
+    handle: async ({ machines, req }) => machines.collect(await readJson(req, collectSchema, BODY_BYTES_MAX)),
+  },
   {
     method: 'DELETE',
     path: '/v1/snapshots/:id',

@@ -15,6 +15,7 @@ import { z } from 'zod';
  * - `guest_unreachable`  the machine runs but its channel did not answer before the deadline
  * - `timeout`            the verb's own deadline passed
  * - `too_large`          the file or output is beyond its cap
+ * - `store_failed`       the object store did not answer or refused; message says whether asking again helps
  * - `internal`           anything else; message and phase say what was being done
  */
 export const HOSTD_ERROR_CODES = [
@@ -30,6 +31,7 @@ export const HOSTD_ERROR_CODES = [
   'guest_unreachable',
   'timeout',
   'too_large',
+  'store_failed',
   'internal',
 ] as const;
 
@@ -49,6 +51,7 @@ export const HOSTD_ERROR_STATUS = {
   guest_unreachable: 504,
   timeout: 504,
   too_large: 413,
+  store_failed: 503,
   internal: 500,
 } as const satisfies Record<HostdErrorCode, number>;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { egressPolicySchema } from './egress.ts';
 import { imageVariantSchema, imageViewSchema } from './images.ts';
+import { DURABILITIES, replicateSchema, replicationViewSchema, replicaViewSchema } from './replicas.ts';
 
 /*
  * The wire contract of hostd: JSON over HTTP on a private address, `Authorization: Bearer <token>`.
@@ -36,6 +37,7 @@ import { imageVariantSchema, imageViewSchema } from './images.ts';
  *   PUT    /v1/images/:variant                   -> ImageView   starts a build unless it is ready or building (safe to repeat)
  *   GET    /v1/snapshots                         SnapshotView[]
  *   DELETE /v1/snapshots/:snapshotId             (safe to repeat)
+ *   more on snapshots: replicas.ts
  */
 
 export const ACCELERATORS = ['kvm', 'tcg'] as const;
@@ -105,6 +107,8 @@ export const suspendMachineSchema = z.object({
   snapshotId: idSchema,
   /** `drop` ends QEMU where it stands and keeps the disk alone: for a machine that cannot be put to sleep. */
   memory: z.enum(['keep', 'drop']).default('keep'),
+  /** Begin to copy the snapshot into the object store. Left aside on a host that has none. */
+  replicate: replicateSchema.optional(),
 });
 export type SuspendMachine = z.input<typeof suspendMachineSchema>;
 
@@ -161,6 +165,14 @@ export const snapshotViewSchema = z.object({
   manifest: snapshotManifestSchema,
   /** Bytes allocated on disk, shared blocks counted in full. */
   storedBytes: z.number().int(),
+  /** `local`: on this host's disk alone. `replicated`: whole in the object store as well. */
+  durability: z.enum(DURABILITIES),
+  /** False once this host's files were evicted: fetch it before it is resumed. */
+  here: z.boolean(),
+  /** Null while it is `local`. */
+  replica: replicaViewSchema.nullable(),
+  /** A copy being made, or why the last try failed; null when neither. */
+  replication: replicationViewSchema.nullable(),
 });
 export type SnapshotView = z.infer<typeof snapshotViewSchema>;
 
@@ -268,6 +280,8 @@ export const hostViewSchema = z.object({
   reflink: z.boolean(),
   /** One per variant, built or not. */
   images: z.array(imageViewSchema),
+  /** Where copies of snapshots go, without credentials; null when they stay here. */
+  objectStore: z.string().nullable(),
   machines: z.number().int(),
   /** Empty when every machine has a user, namespaces and limits of its own. */
   isolationLacks: z.array(isolationLackSchema),

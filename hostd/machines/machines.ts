@@ -15,8 +15,9 @@ import type {
   SuspendMachine,
   SuspendResult,
 } from '../contract/machines.ts';
+import type { Collect, Collected, FetchSnapshot, Replicate, StoreKeyInput } from '../contract/replicas.ts';
 import { CONTRACT_VERSION } from '../contract/version.ts';
-import { HostdError } from '../errors.ts';
+import { HostdError, messageOf } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
 import type { ImageIds } from '../guest/image/recipe.ts';
 import type { Driver } from '../hypervisor/driver.ts';
@@ -25,7 +26,9 @@ import { canReflink, readIfExists, writeAtomically } from '../storage/files.ts';
 import { pruneImages } from '../storage/images.ts';
 import type { Layout } from '../storage/layout.ts';
 import { requireLease } from '../storage/leases.ts';
-import { listSnapshots, prepareManifests, removeSnapshot } from '../storage/snapshots.ts';
+import type { Engine } from '../storage/replicas/engine.ts';
+import { Replicas } from '../storage/replicas/replicas.ts';
+import { listSnapshots, prepareManifests, removeSnapshot, requireSnapshot, toSnapshotView } from '../storage/snapshots.ts';
 import { discard } from '../storage/trash.ts';
 import { freeDataBytes } from './capacity.ts';
 import { checkpointMachine } from './checkpoint-machine.ts';
@@ -55,17 +58,22 @@ export type MachinesOptions = {
   /** QEMU processes that are kept waiting to become machines. */
   spares: number;
   version: string;
+  /** Where copies of snapshots go: for people, and the means. Absent: they stay here. */
+  objectStore?: { location: string; engine: Engine };
 };
 
 /** Every machine and snapshot of this host. The data directory and the process table are the truth; this only acts on them. */
 export class Machines implements MachinesPort {
   readonly #ctx: MachineContext;
   readonly #options: MachinesOptions;
+  readonly #replicas: Replicas;
   #tidy: NodeJS.Timeout | null = null;
 
   private constructor(ctx: MachineContext, options: MachinesOptions) {
     this.#ctx = ctx;
     this.#options = options;
+    const { layout, log, hostBootId } = ctx;
+    this.#replicas = new Replicas({ layout, log, hostBootId, engine: options.objectStore?.engine ?? null });
   }
 
   /** Takes up what a former hostd left. The data directory is prepared. */
@@ -88,6 +96,7 @@ export class Machines implements MachinesPort {
     const machines = new Machines(ctx, options);
     await prepareManifests(layout);
     await recoverMachines(ctx);
+    await machines.#replicas.tidy(Date.now());
     await machines.pruneImages();
     await machines.#fillSpares();
     machines.#tidy = setInterval(() => void machines.#tidyUp(), TIDY_INTERVAL_MS).unref();
@@ -138,6 +147,7 @@ export class Machines implements MachinesPort {
       memoryFreeMiB: await availableMiB(),
       diskFreeBytes: await freeDataBytes(layout),
       reflink: await canReflink(layout.dataDir),
+      objectStore: this.#options.objectStore?.location ?? null,
       machines: (await listRecords(layout)).length,
       isolationLacks: this.#options.isolationLacks,
     };
@@ -164,8 +174,20 @@ export class Machines implements MachinesPort {
     return createMachine(this.#ctx, machineId, input);
   }
 
-  suspend(machineId: string, input: SuspendMachine): Promise<SuspendResult> {
-    return suspendMachine(this.#ctx, machineId, input);
+  async suspend(machineId: string, { replicate, ...input }: SuspendMachine): Promise<SuspendResult> {
+    const result = await suspendMachine(this.#ctx, machineId, input);
+    if (replicate && this.#replicas.isConfigured) {
+      // The machine sleeps, whatever becomes of the copy; whoever wants one asks again.
+      await this.#replicas
+        .replicate(input.snapshotId, replicate)
+        .catch((error) =>
+          this.#ctx.log.warn(
+            { event: 'snapshot.not_replicated', snapshotId: input.snapshotId, reason: messageOf(error) },
+            'no copy was begun',
+          ),
+        );
+    }
+    return { ...result, snapshot: this.#withProgress(result.snapshot) };
   }
 
   checkpoint(machineId: string, input: CheckpointMachine): Promise<CheckpointResult> {
@@ -205,12 +227,44 @@ export class Machines implements MachinesPort {
     return readConsole(files);
   }
 
-  snapshots(): Promise<SnapshotView[]> {
-    return listSnapshots(this.#ctx.layout);
+  async snapshots(): Promise<SnapshotView[]> {
+    return (await listSnapshots(this.#ctx.layout)).map((view) => this.#withProgress(view));
+  }
+
+  async snapshot(snapshotId: string): Promise<SnapshotView> {
+    return this.#withProgress(await toSnapshotView(this.#ctx.layout, await requireSnapshot(this.#ctx.layout, snapshotId)));
   }
 
   removeSnapshot(snapshotId: string): Promise<void> {
-    return this.#ctx.locks.run(snapshotId, () => removeSnapshot(this.#ctx.layout, snapshotId));
+    return this.#ctx.locks.run(snapshotId, async () => {
+      await this.#replicas.removeRef(snapshotId);
+      await removeSnapshot(this.#ctx.layout, snapshotId);
+    });
+  }
+
+  async replicate(snapshotId: string, input: Replicate): Promise<SnapshotView> {
+    await this.#replicas.replicate(snapshotId, input);
+    return this.snapshot(snapshotId);
+  }
+
+  async fetchSnapshot(snapshotId: string, { keys }: FetchSnapshot): Promise<SnapshotView> {
+    await this.#replicas.fetch(snapshotId, keys);
+    return this.snapshot(snapshotId);
+  }
+
+  async evict(snapshotId: string, key: StoreKeyInput): Promise<SnapshotView> {
+    // The lock keeps a machine that is being made from it from losing its files.
+    await this.#ctx.locks.run(snapshotId, () => this.#replicas.evict(snapshotId, key));
+    return this.snapshot(snapshotId);
+  }
+
+  collect({ key, retention }: Collect): Promise<Collected> {
+    const rules = retention && { ...retention, keepCheckpoints: retention.keepCheckpoints ?? true };
+    return this.#replicas.collect(key, rules);
+  }
+
+  #withProgress(view: SnapshotView): SnapshotView {
+    return { ...view, replication: this.#replicas.progressOf(view.snapshotId) };
   }
 
   async #require(machineId: string): Promise<MachineRecord> {

@@ -7,6 +7,7 @@ import type { VmSpec } from '../hypervisor/driver.ts';
 import { cloneFile, linkFile } from '../storage/files.ts';
 import { requireImage } from '../storage/images.ts';
 import type { MachineFiles } from '../storage/layout.ts';
+import { readReplica } from '../storage/replicas/replica-file.ts';
 import { isDurable, requireSnapshot, type StoredManifest } from '../storage/snapshots.ts';
 import { decideCompatibility } from './compatibility.ts';
 import type { MachineContext } from './context.ts';
@@ -35,6 +36,7 @@ export async function resolveOrigin(ctx: MachineContext, input: MachineRequest):
     return { manifest: null, imageId, memoryMiB: input.memoryMiB, vcpus: input.vcpus, restores: false };
   }
   const manifest = await requireSnapshot(ctx.layout, source.snapshotId);
+  await requireHere(ctx, source.snapshotId);
   await requireDisk(ctx, manifest);
   if (source.kind === 'disk') {
     await requireImage(ctx.layout, manifest.imageId);
@@ -54,6 +56,14 @@ export async function resolveOrigin(ctx: MachineContext, input: MachineRequest):
     });
   }
   return { manifest, imageId: manifest.imageId, memoryMiB: manifest.memoryMiB, vcpus: manifest.vcpus, restores: true };
+}
+
+async function requireHere(ctx: MachineContext, snapshotId: string): Promise<void> {
+  if (!(await readReplica(ctx.layout.snapshot(snapshotId)))?.evicted) return;
+  throw new HostdError('conflict', {
+    message: `snapshot ${snapshotId} is in the object store alone: fetch it first`,
+    phase: 'snapshot.check',
+  });
 }
 
 /** A disk of another size than was signed is not booted either. */

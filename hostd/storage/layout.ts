@@ -37,6 +37,12 @@ export function layoutOf(dataDir: string) {
     egress: path.join(dataDir, 'egress'),
     /** Removed at the next start whatever is in it. */
     trash: path.join(dataDir, 'trash'),
+    /** Which pages are in the object store's packs; may be deleted. One directory per key. */
+    chunkCache: path.join(dataDir, 'chunk-cache'),
+    /** Snapshots that are being fetched. */
+    fetches: path.join(dataDir, 'fetches'),
+    /** Links to the parents of snapshots that are being copied. */
+    pins: path.join(dataDir, 'pins'),
     accelerator: path.join(dataDir, 'accelerator.json'),
     /** What a jailed QEMU sees of the host (hostd/jail/tree.ts). */
     jail: path.join(dataDir, 'jail'),
@@ -50,6 +56,8 @@ export function layoutOf(dataDir: string) {
     machine: (machineId: string) => machineFiles(path.join(machines, machineId)),
     snapshot: (snapshotId: string) => snapshotFiles(path.join(snapshots, snapshotId)),
     spare: (spareId: string) => ({ dir: path.join(spares, spareId), log: path.join(spares, `${spareId}.log`) }),
+    fetching: (snapshotId: string) => path.join(dataDir, 'fetches', snapshotId),
+    pinned: (snapshotId: string) => path.join(dataDir, 'pins', snapshotId),
     lease: (machineId: string) => path.join(dataDir, 'leases', machineId),
     sockets: (machineId: string) => socketFiles(path.join(runDir, machineId)),
   };
@@ -87,7 +95,7 @@ function machineFiles(dir: string) {
 }
 
 export type SnapshotFiles = ReturnType<typeof snapshotFiles>;
-function snapshotFiles(dir: string) {
+export function snapshotFiles(dir: string) {
   return {
     dir,
     memory: path.join(dir, 'memory'),
@@ -96,6 +104,8 @@ function snapshotFiles(dir: string) {
     manifest: path.join(dir, 'manifest.json'),
     /** Exists once memory and disk are on stable storage, not only in the page cache. */
     durable: path.join(dir, 'durable'),
+    /** Exists once there is a copy in the object store. */
+    replica: path.join(dir, 'replica.json'),
     /** Milliseconds from the request to QEMU gone, for whoever asks again. */
     releasedMs: path.join(dir, 'released-ms'),
   };

@@ -6,6 +6,7 @@ import { HostdError } from '../errors.ts';
 import { allocatedBytes, digHoles, readIfExists, syncPath, writeAtomically } from './files.ts';
 import { ensureHostKey, findHostKey, isSigned, sign } from './host-key.ts';
 import type { Layout, SnapshotFiles } from './layout.ts';
+import { readReplica } from './replicas/replica-file.ts';
 import { discard } from './trash.ts';
 
 /** Fewer zeros are not worth reading the file for. */
@@ -112,6 +113,10 @@ export async function makeDurable(layout: Layout, snapshotId: string): Promise<v
   const manifest = await readManifest(layout, files);
   if (manifest && manifest.zeroedMemoryBytes >= HOLES_FROM_BYTES) await digHoles(files.memory);
   await Promise.all([files.memory, files.disk].filter((file) => present.includes(file)).map(syncPath));
+  await markDurable(files);
+}
+
+export async function markDurable(files: SnapshotFiles): Promise<void> {
   await writeAtomically(files.durable, '');
 }
 
@@ -135,7 +140,16 @@ export async function toSnapshotView(layout: Layout, manifest: StoredManifest): 
     snapshotId: manifest.snapshotId,
     manifest: snapshotManifestSchema.parse(manifest),
     storedBytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
+    ...(await copyOf(files)),
   };
+}
+
+/** What is known on the disk of its copy; one that is being made stands with whoever makes it. */
+async function copyOf(files: SnapshotFiles): Promise<Pick<SnapshotView, 'durability' | 'here' | 'replica' | 'replication'>> {
+  const found = await readReplica(files);
+  if (!found) return { durability: 'local', here: true, replica: null, replication: null };
+  const { evicted, ...replica } = found;
+  return { durability: 'replicated', here: !evicted, replica, replication: null };
 }
 
 /** Safe to repeat. */

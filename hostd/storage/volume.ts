@@ -34,8 +34,9 @@ export async function prepareDataDir(layout: Layout): Promise<Volume> {
 
 /** The directories alone, on whatever file system is there. */
 export async function makeDirs(layout: Layout): Promise<void> {
-  const { dataDir, runDir, images, machines, snapshots, spares, leases, egress, trash } = layout;
-  for (const dir of [dataDir, runDir, images, machines, snapshots, spares, leases, egress, trash]) await makePrivateDir(dir);
+  const { dataDir, runDir, images, machines, snapshots, spares, leases, egress, trash, chunkCache, fetches, pins } = layout;
+  for (const dir of [dataDir, runDir, images, machines, snapshots, spares, leases, egress, trash, chunkCache, fetches, pins])
+    await makePrivateDir(dir);
 }
 
 async function ensureReflink(layout: Layout): Promise<Volume> {

@@ -28,6 +28,14 @@ import {
   snapshotViewSchema,
   suspendResultSchema,
 } from '../../hostd/contract/machines.ts';
+import {
+  type Collect,
+  type Collected,
+  collectedSchema,
+  type FetchSnapshot,
+  type Replicate,
+  type StoreKeyInput,
+} from '../../hostd/contract/replicas.ts';
 import { CONTRACT_VERSION } from '../../hostd/contract/version.ts';
 import { HostError } from './host-error.ts';
 import { httpRequest, readBody } from './http-request.ts';
@@ -63,6 +71,13 @@ export interface HostClient {
   /** Starts a build unless the image is ready or being built; does not wait for it. */
   buildImage(variant: ImageVariant): Promise<ImageView>;
   snapshots(): Promise<SnapshotView[]>;
+  snapshot(snapshotId: string): Promise<SnapshotView>;
+  /** Begins a copy in the host's object store. */
+  replicate(snapshotId: string, input: Replicate): Promise<SnapshotView>;
+  /** Resolves when the snapshot is on this host. Takes as long as its bytes do; asked again, it goes on. */
+  fetchSnapshot(snapshotId: string, input: FetchSnapshot): Promise<SnapshotView>;
+  evict(snapshotId: string, key: StoreKeyInput): Promise<SnapshotView>;
+  collect(input: Collect): Promise<Collected>;
   removeSnapshot(snapshotId: string): Promise<void>;
   /** Where to open the terminal's websocket, and the headers that authorise it. */
   pty(machineId: string, request: PtyRequest): HostSocket;
@@ -71,7 +86,7 @@ export interface HostClient {
 }
 
 /** How long each verb may take; a verb under emulation on a busy host is slow, not broken. */
-const DEADLINE_MS = { quick: 15_000, guest: 60_000, lifecycle: 10 * 60_000, execSlack: 15_000 } as const;
+const DEADLINE_MS = { quick: 15_000, guest: 60_000, lifecycle: 10 * 60_000, transfer: 60 * 60_000, execSlack: 15_000 } as const;
 
 type Call = { method: string; path: string; body?: unknown; bytes?: Uint8Array; deadlineMs: number; signal?: AbortSignal };
 
@@ -126,6 +141,9 @@ export function createHostClient({ url, token, onCall }: HostClientOptions): Hos
   }
 
   const machinePath = (machineId: string, rest = '') => `/v1/machines/${encodeURIComponent(machineId)}${rest}`;
+  const snapshotPath = (snapshotId: string, rest = '') => `/v1/snapshots/${encodeURIComponent(snapshotId)}${rest}`;
+  const post = <T>(schema: z.ZodType<T>, path: string, body: unknown, deadlineMs: number) =>
+    ask(schema, { method: 'POST', path, body, deadlineMs });
   const get = (path: string, deadlineMs: number = DEADLINE_MS.quick): Call => ({ method: 'GET', path, deadlineMs });
   const query = (values: Record<string, string | number>) =>
     `?${new URLSearchParams(Object.entries(values).map(([key, value]) => [key, String(value)]))}`;
@@ -212,9 +230,14 @@ export function createHostClient({ url, token, onCall }: HostClientOptions): Hos
     buildImage: (variant) =>
       ask(imageViewSchema, { method: 'PUT', path: `/v1/images/${variant}`, deadlineMs: DEADLINE_MS.quick }),
     snapshots: () => ask(z.array(snapshotViewSchema), get('/v1/snapshots')),
+    snapshot: (snapshotId) => ask(snapshotViewSchema, get(snapshotPath(snapshotId))),
+    replicate: (snapshotId, input) => post(snapshotViewSchema, snapshotPath(snapshotId, '/replicate'), input, DEADLINE_MS.quick),
+    fetchSnapshot: (snapshotId, input) =>
+      post(snapshotViewSchema, snapshotPath(snapshotId, '/fetch'), input, DEADLINE_MS.transfer),
+    evict: (snapshotId, key) => post(snapshotViewSchema, snapshotPath(snapshotId, '/evict'), { key }, DEADLINE_MS.lifecycle),
+    collect: (input) => post(collectedSchema, '/v1/store/collect', input, DEADLINE_MS.transfer),
     removeSnapshot: async (snapshotId) => {
-      const path = `/v1/snapshots/${encodeURIComponent(snapshotId)}`;
-      await ask(z.unknown(), { method: 'DELETE', path, deadlineMs: DEADLINE_MS.guest });
+      await ask(z.unknown(), { method: 'DELETE', path: snapshotPath(snapshotId), deadlineMs: DEADLINE_MS.guest });
     },
     pty: (machineId, request) => {
       const params = { user: 'agent', cwd: '/workspace', ...request };

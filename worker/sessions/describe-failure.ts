@@ -19,6 +19,7 @@ const NEXT_STEP: Record<HostErrorCode, string> = {
   guest_unreachable: 'Retry. If it stays, the machine is overloaded or its kernel has stopped; its console tells more.',
   timeout: 'Retry. If it stays, the host is overloaded.',
   too_large: 'Make the file or output smaller.',
+  store_failed: 'The operator has to see why the object store does not answer, then retry.',
   internal: 'Retry. If it stays, the host’s log has the details.',
   unreachable: 'The operator has to see why the host does not answer (is hostd running?), then retry.',
   weak_isolation:

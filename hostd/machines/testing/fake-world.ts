@@ -6,6 +6,7 @@ import { type CreateMachine, createMachineSchema, type MachineSource } from '../
 import type { Platform } from '../../hypervisor/driver.ts';
 import { FAKE_PLATFORM, FakeDriver, FakeHost } from '../../hypervisor/fake/driver.ts';
 import { layoutOf } from '../../storage/layout.ts';
+import type { Engine } from '../../storage/replicas/engine.ts';
 import { makeDirs } from '../../storage/volume.ts';
 import { Machines } from '../machines.ts';
 import { FakeGuestSide } from './fake-guest-side.ts';
@@ -31,7 +32,7 @@ export async function makeFakeWorld() {
     layout,
     host,
     /** hostd over this data directory; the former one, if any, is not told. */
-    open: async (guest = new FakeGuestSide(), platform: Platform = FAKE_PLATFORM, spares = 0) => {
+    open: async (guest = new FakeGuestSide(), platform: Platform = FAKE_PLATFORM, spares = 0, engine?: Engine) => {
       const driver = new FakeDriver(host, platform);
       const log = pino({ level: 'silent' });
       const machines = await Machines.open({
@@ -44,6 +45,7 @@ export async function makeFakeWorld() {
         isolationLacks: [],
         spares,
         version: '0',
+        ...(engine ? { objectStore: { location: 'a store for tests', engine } } : {}),
       });
       return { machines, guest, driver };
     },

@@ -47,6 +47,6 @@ export async function listRefs(store: ObjectStore, key: StoreKey): Promise<{ nam
 }
 
 /** What nothing else needs any more is removed by the collector later. Safe to repeat. */
-export async function removeRef(store: ObjectStore, key: StoreKey, name: string): Promise<void> {
-  await store.remove(objectKeys.ref(key.id, name));
+export async function removeRef(store: ObjectStore, { id }: Pick<StoreKey, 'id'>, name: string): Promise<void> {
+  await store.remove(objectKeys.ref(id, name));
 }

@@ -14,6 +14,9 @@ const GAP_CHUNKS_MAX = 4;
 const PACKS_PER_NOTE = 4;
 const ZEROS = Buffer.alloc(256 * PAGE_BYTES);
 
+/** A scope, or what of it a restore needs. */
+type Source = Pick<Scope, 'store' | 'key' | 'table'>;
+
 export type RestoreTarget = { name: string; path: string };
 export type RestoreOptions = {
   /** Files of a layer of the chain that this host has; they are cloned, and only what changed since is fetched. */
@@ -35,7 +38,7 @@ type Plan = { pack: number; pieces: Piece[] };
  * @throws NotAuthentic, ObjectMissing, StoreFailure; what was written is then good but not complete
  */
 export async function restoreLayer(
-  scope: Scope,
+  scope: Source,
   chain: Chain,
   targets: readonly RestoreTarget[],
   options: RestoreOptions = {},
@@ -128,7 +131,7 @@ function planOf(files: readonly (readonly Run[])[]): Plan[] {
 }
 
 async function fetchPacks(
-  scope: Scope,
+  scope: Source,
   plans: readonly Plan[],
   handles: readonly Handle[],
   fileBytes: readonly number[],
@@ -165,7 +168,7 @@ async function fetchPacks(
 }
 
 /** @returns bytes fetched */
-async function fetchPack(scope: Scope, plan: Plan, handles: readonly Handle[], fileBytes: readonly number[]): Promise<number> {
+async function fetchPack(scope: Source, plan: Plan, handles: readonly Handle[], fileBytes: readonly number[]): Promise<number> {
   const { id, chunkBytes } = scope.table.get(plan.pack);
   const cipher = new PackCipher(scope.key, id);
   const offsets = [0];

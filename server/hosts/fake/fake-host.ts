@@ -16,6 +16,7 @@ import {
   type SuspendMachine,
   type SuspendResult,
 } from '../../../hostd/contract/machines.ts';
+import type { Collected, FetchSnapshot, Replicate } from '../../../hostd/contract/replicas.ts';
 import { CONTRACT_VERSION } from '../../../hostd/contract/version.ts';
 import { FakeGuest, type FakeMachine, type FakeProgram, type FakeSnapshot, runProgram } from './fake-machine.ts';
 
@@ -50,6 +51,8 @@ export class FakeHost {
   /** What the next question about egress is answered, and what was acknowledged. */
   feed: EgressFeed = { waiting: [], entries: [] };
   readonly collected: Record<string, number>[] = [];
+  /** Set to have copies made, each whole at once. */
+  objectStore: string | null = null;
   /** Called after a guest came to be by a cold boot, before the caller hears of it. */
   onBoot: (guest: FakeGuest) => void = () => {};
 
@@ -78,6 +81,7 @@ export class FakeHost {
       diskFreeBytes: 1e10,
       reflink: true,
       images: this.images,
+      objectStore: this.objectStore,
       machines: this.machines.size,
       isolationLacks: [],
     };
@@ -116,6 +120,8 @@ export class FakeHost {
     if (source.kind === 'image') return this.boot(new FakeGuest(randomUUID()));
     const snapshot = this.snapshots.get(source.snapshotId);
     if (!snapshot) throw new FakeRefusal('not_found', `no snapshot ${source.snapshotId}`);
+    if (!snapshot.view.here)
+      throw new FakeRefusal('conflict', `snapshot ${source.snapshotId} is in the object store alone: fetch it first`);
     const { bootId, files, memory } = snapshot.guest;
     if (source.kind !== 'disk' && !holdsMemory(snapshot.view.manifest)) {
       throw new FakeRefusal('incompatible', `snapshot ${source.snapshotId} holds no memory`);
@@ -146,7 +152,7 @@ export class FakeHost {
     };
   }
 
-  suspend(id: string, { lease, snapshotId, memory }: SuspendMachine): SuspendResult {
+  suspend(id: string, { lease, snapshotId, memory, replicate }: SuspendMachine): SuspendResult {
     this.note('suspend', id);
     const stored = this.snapshots.get(snapshotId);
     if (stored) return { snapshot: stored.view, releasedMs: 20, processGone: true };
@@ -154,7 +160,9 @@ export class FakeHost {
     if (lease < machine.view.lease) throw new FakeRefusal('stale_lease', `lease ${lease} is stale`);
     const diskAlone = memory === 'drop' || machine.view.state === 'exited';
     this.endMachine(id);
-    return { snapshot: this.keep(snapshotId, machine, diskAlone), releasedMs: 20, processGone: true };
+    const snapshot = this.keep(snapshotId, machine, diskAlone);
+    if (replicate && this.objectStore !== null) this.replicate(snapshotId, replicate);
+    return { snapshot, releasedMs: 20, processGone: true };
   }
 
   checkpoint(id: string, { lease, snapshotId }: CheckpointMachine): CheckpointResult {
@@ -204,7 +212,7 @@ export class FakeHost {
       files: {},
       createdAt: new Date().toISOString(),
     };
-    return { snapshotId, manifest, storedBytes: 1000 };
+    return { snapshotId, manifest, storedBytes: 1000, durability: 'local', here: true, replica: null, replication: null };
   }
 
   remove(id: string): void {
@@ -225,6 +233,39 @@ export class FakeHost {
     Object.assign(machine.view, { state: 'exited', process: null, exitReason: 'QEMU was ended by SIGKILL' });
     machine.guest.memory = new Map();
     machine.guest.emit('ended');
+  }
+
+  snapshot(id: string): SnapshotView {
+    const snapshot = this.snapshots.get(id);
+    if (!snapshot) throw new FakeRefusal('not_found', `no snapshot ${id}`);
+    return snapshot.view;
+  }
+
+  /** A copy is whole at once. */
+  replicate(id: string, { key }: Replicate): SnapshotView {
+    this.note('replicate', id);
+    const replicatedAt = new Date().toISOString();
+    const replica = { keyId: key.id, layerId: '0'.repeat(64), storedBytes: 100, replicatedAt };
+    return Object.assign(this.snapshot(id), { durability: 'replicated', replica });
+  }
+
+  fetchSnapshot(id: string, { keys }: FetchSnapshot): SnapshotView {
+    this.note('fetchSnapshot', id);
+    const view = this.snapshot(id);
+    if (!view.here && !keys.some((key) => key.id === view.replica?.keyId)) throw new FakeRefusal('not_found', `no copy of ${id}`);
+    return Object.assign(view, { here: true });
+  }
+
+  collect(): Collected {
+    this.note('collect');
+    return { refsKept: this.snapshots.size, refsDropped: 0, condemned: 0, removed: 0, bytesRemoved: 0, bytesKept: 0 };
+  }
+
+  evict(id: string): SnapshotView {
+    this.note('evict', id);
+    const view = this.snapshot(id);
+    if (view.durability !== 'replicated') throw new FakeRefusal('conflict', `snapshot ${id} has no copy: replicate it first`);
+    return Object.assign(view, { here: false });
   }
 
   removeSnapshot(id: string): void {

@@ -12,6 +12,7 @@ import {
   suspendMachineSchema,
   writeBytesSchema,
 } from '../../../hostd/contract/machines.ts';
+import { collectSchema, evictSchema, fetchSnapshotSchema, replicateSchema } from '../../../hostd/contract/replicas.ts';
 import { readBody } from '../http-request.ts';
 import { type FakeHost, FakeRefusal } from './fake-host.ts';
 import type { FakeMachine } from './fake-machine.ts';
@@ -112,6 +113,18 @@ async function route(fake: FakeHost, req: IncomingMessage, res: ServerResponse):
         res,
         [...fake.snapshots.values()].map(({ view }) => view),
       );
+    case 'GET snapshots/:id':
+      return reply(res, fake.snapshot(id!));
+    case 'POST snapshots/:id/replicate':
+      return reply(res, fake.replicate(id!, await parse(req, replicateSchema)));
+    case 'POST snapshots/:id/fetch':
+      return reply(res, fake.fetchSnapshot(id!, await parse(req, fetchSnapshotSchema)));
+    case 'POST store/:id':
+      await parse(req, collectSchema);
+      return reply(res, fake.collect());
+    case 'POST snapshots/:id/evict':
+      await parse(req, evictSchema);
+      return reply(res, fake.evict(id!));
     case 'DELETE snapshots/:id':
       return reply(res, fake.removeSnapshot(id!) ?? {});
     default:
