@@ -30,6 +30,7 @@ const SECRET_NAMES = [
   'grant',
   'secretsKey',
   'hostd',
+  'store',
   'demoPassword',
 ] as const;
 type Secrets = Record<(typeof SECRET_NAMES)[number], string>;
@@ -111,6 +112,7 @@ export function processEnv(settings: Settings, npmRegistry: string): Record<stri
     WARREN_SECRETS_KEY: secrets.secretsKey,
     DATABASE_URL: urls.appUrl,
     DATABASE_SYSTEM_URL: urls.systemUrl,
+    WARREN_STORE_SECRET: secrets.store,
     HOSTD_URL: hostd.url,
     HOSTD_TOKEN: hostd.token,
     HOSTD_PORT: String(settings.hostdPort),

@@ -43,6 +43,8 @@ export type WorkerDeps = {
   grantSecret: string;
   /** Opens organizations' secrets for the hosts that run their machines. */
   keyring: Keyring;
+  /** What orgs' keys for the object store are derived from: the current one, then former ones. Empty: nothing is copied. */
+  storeSecrets: readonly string[];
   /** Where hostd reaches git and models on behalf of machines, such as `http://127.0.0.1:7401`. */
   internalUrl: string;
   patience: Patience;

@@ -17,6 +17,12 @@ const envSchema = z
       .string()
       .default('')
       .transform((text) => text.split(/\s+/).filter(Boolean)),
+    /** Secrets for copies in an object store, comma-separated: the current one, then former ones that older copies need. */
+    WARREN_STORE_SECRET: z
+      .string()
+      .default('')
+      .transform((text) => text.split(',').filter((secret) => secret !== ''))
+      .refine((secrets) => secrets.every((secret) => secret.length >= 32), 'each must have at least 32 characters'),
     HOSTD_URL: z.url().default('http://127.0.0.1:7402'),
     HOSTD_TOKEN: z.string().min(1, 'is needed: the bearer token that hostd was started with'),
     FORGE_DIR: z.string().optional(),

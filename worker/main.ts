@@ -44,6 +44,7 @@ const deps: WorkerDeps = {
   forgeDir: env.FORGE_DIR,
   grantSecret: env.WARREN_GRANT_SECRET,
   keyring: makeKeyring(env.WARREN_SECRETS_KEY, env.WARREN_SECRETS_KEY_PREVIOUS),
+  storeSecrets: env.WARREN_STORE_SECRET,
   internalUrl: `http://127.0.0.1:${env.WARREN_INTERNAL_PORT}`,
   patience: { ...PATIENCE, agentSilenceMs: env.WARREN_AGENT_SILENCE_MS },
   shutdown: shutdown.signal,

@@ -3,8 +3,10 @@ import type { Machine, MachinePurpose } from '../../prisma/generated/client.ts';
 import { type Tx, withOrg } from '../../server/db.ts';
 import type { HostClient } from '../../server/hosts/host-client.ts';
 import { HostError, isHostError } from '../../server/hosts/host-error.ts';
+import { storeKeysOf } from '../../server/hosts/store-key.ts';
 import { newId } from '../../server/ids.ts';
 import type { WorkerDeps } from '../deps.ts';
+import { bringHere } from './bring-here.ts';
 import { egressOf } from './egress-of.ts';
 
 export type MachineOwner = { sessionId: string; branch: string } | { templateId: string } | { checkId: string };
@@ -36,6 +38,7 @@ export async function startMachine(deps: WorkerDeps, input: StartMachine): Promi
   const egress = await egressOf(deps, machine);
   const host = await deps.hosts.client(machine.hostId);
   const startedAt = performance.now();
+  if (machine.bootId === null) await bringHere(host, source, storeKeysOf(deps.storeSecrets, orgId));
   const view =
     (await findMade(host, machine)) ?? (await host.create(machine.id, { lease: machine.lease, source, egress, ...size }));
   if (view.state === 'exited') {

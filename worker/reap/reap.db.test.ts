@@ -6,6 +6,7 @@ import { aSession, jobsOf } from '../../server/testing/fixtures.ts';
 import { insertMachine } from '../machines/open-machine.ts';
 import { workerRig } from '../testing/rig.ts';
 import { reap } from './reap.ts';
+import { reapCopies } from './reap-copies.ts';
 
 const test = openTestDatabase();
 const { rig, aWorker, inOrg, read, events } = workerRig(test);
@@ -125,5 +126,30 @@ describe('the sweep', () => {
     );
     await sweepLater();
     expect((await inOrg((tx) => tx.check.findUniqueOrThrow({ where: { id } }))).state).toBe('errored');
+  });
+
+  it('asks again for copies that were not made, of snapshots that have a row, and has what nobody needs collected', async () => {
+    const session = await aSession(test.db, rig.org, { state: 'suspended' });
+    const machineId = newId('machine');
+    boot(machineId);
+    const [known, stranger] = [machineId.replace('mch_', 'snp_'), newId('snapshot')];
+    const { snapshot } = rig.fake.suspend(machineId, { lease: 1, snapshotId: known });
+    const row = { orgId: rig.org.orgId, hostId, machineId, sessionId: session.id, manifest: snapshot.manifest, releasedMs: 1 };
+    await inOrg((tx) => tx.snapshot.create({ data: { id: known, ...row, storedBytes: 1n, agentOffset: 0n } }));
+    const { guest } = rig.fake.snapshots.get(known)!;
+    rig.fake.snapshots.set(stranger, { view: { ...snapshot, snapshotId: stranger }, guest });
+    const { deps } = aWorker();
+    await deps.hosts.heartbeat(new Date());
+    await reapCopies(deps);
+    expect(rig.fake.calls).not.toContain(`replicate ${known}`);
+    rig.fake.objectStore = 'a store for tests';
+    await reapCopies(deps);
+    const asked = [...rig.fake.calls];
+    expect(asked).toContain(`replicate ${known}`);
+    expect(asked).not.toContain(`replicate ${stranger}`);
+    expect(asked.filter((call) => call === 'collect')).toHaveLength(await test.systemDb.organization.count());
+    await reapCopies(deps);
+    const again = rig.fake.calls.slice(asked.length);
+    expect(again.filter((call) => call === 'collect' || call.startsWith('replicate'))).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import type { Logger } from '../../server/logger.ts';
 import type { WorkerDeps } from '../deps.ts';
+import { reapCopies } from './reap-copies.ts';
 import { reapMachines } from './reap-machines.ts';
 import { reapSessions } from './reap-sessions.ts';
 import { reapSnapshots } from './reap-snapshots.ts';
@@ -17,6 +18,7 @@ export async function reap(deps: WorkerDeps): Promise<void> {
   await part(deps.log, 'machines', () => reapMachines(deps));
   await part(deps.log, 'snapshots', () => reapSnapshots(deps));
   await part(deps.log, 'data keys', () => rewrapKeys(deps));
+  await part(deps.log, 'copies', () => reapCopies(deps));
 }
 
 async function part(log: Logger, name: string, run: () => Promise<void>): Promise<void> {

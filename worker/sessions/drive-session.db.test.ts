@@ -89,6 +89,23 @@ describe('driving a session', () => {
     expect((await events(session)).map(({ kind }) => kind)).toEqual(expect.arrayContaining(['suspended', 'woke']));
   });
 
+  it('wakes from a copy when its host has given up its own files', async () => {
+    await setPolicy({ idleSuspendMs: 1000 });
+    rig.fake.objectStore = 'a store for tests';
+    const { worker, session, driving } = await aRunningSession();
+    await driving;
+    const { snapshotId } = await read(session);
+    expect(rig.fake.snapshot(snapshotId!)).toMatchObject({ durability: 'replicated', here: true });
+    rig.fake.evict(snapshotId!);
+    await setPolicy({ idleSuspendMs: 3_600_000 });
+    await say(session, 'And now the types');
+    void drive(worker, session);
+    await until(async () => expect((await messages(session))[1]?.state).toBe('done'));
+    expect(rig.fake.calls).toContain(`fetchSnapshot ${snapshotId}`);
+    const [wake] = await inOrg((tx) => tx.wake.findMany({ where: { sessionId: session.id } }));
+    expect(wake).toMatchObject({ outcome: 'delivered', sameBootId: true, sameAgentProcess: true });
+  });
+
   it('stays awake for what the agent left running, says so once, and sleeps when it ends', async () => {
     await setPolicy({ idleSuspendMs: 1000 });
     rig.fake.onCreate = ({ activity }) => Object.defineProperty(activity, 'cpuMs', { get: () => Math.round(performance.now()) });

@@ -1,6 +1,7 @@
 import { Prisma, type Session } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import { captureWorktree } from '../../server/hosts/capture-worktree.ts';
+import { replicationOf } from '../../server/hosts/store-key.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
 import { agentProcessSchema, sightAgent } from '../guest/agent-process.ts';
 import { dropOldSnapshots } from '../machines/drop-snapshots.ts';
@@ -28,7 +29,11 @@ export async function suspend(driver: Driver, session: Session): Promise<void> {
   await recordAgentProcess(driver, session);
 
   const snapshotId = snapshotIdOf(guest.machineId);
-  const { snapshot, releasedMs, processGone } = await guest.host.suspend(guest.machineId, { lease: session.lease, snapshotId });
+  const { snapshot, releasedMs, processGone } = await guest.host.suspend(guest.machineId, {
+    lease: session.lease,
+    snapshotId,
+    replicate: replicationOf(deps.storeSecrets, session.orgId, session.id),
+  });
   const now = deps.clock.now();
   const moved = await move(
     driver,

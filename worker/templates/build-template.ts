@@ -2,6 +2,7 @@ import type { Prisma, Template } from '../../prisma/generated/client.ts';
 import { withOrg } from '../../server/db.ts';
 import { environmentSchema } from '../../server/environments/environment.ts';
 import type { HostClient } from '../../server/hosts/host-client.ts';
+import { replicationOf } from '../../server/hosts/store-key.ts';
 import { publishNotice } from '../../server/realtime/publish.ts';
 import type { WorkerDeps } from '../deps.ts';
 import { cloneWorkspace, originUrl } from '../guest/prepare-workspace.ts';
@@ -131,7 +132,11 @@ type Finished = {
 /** Suspends the machine and makes the template what new machines fork from, in place of older ones of its repository. */
 async function sleepAsTemplate(deps: WorkerDeps, { template, machine, host, hostId, started }: Finished): Promise<void> {
   const snapshotId = snapshotIdOf(machine.id);
-  const { snapshot, releasedMs } = await host.suspend(machine.id, { lease: machine.lease, snapshotId });
+  const { snapshot, releasedMs } = await host.suspend(machine.id, {
+    lease: machine.lease,
+    snapshotId,
+    replicate: replicationOf(deps.storeSecrets, template.orgId, template.repositoryId),
+  });
   const now = deps.clock.now();
   const { orgId, repositoryId } = template;
   await withOrg(deps.db, orgId, async (tx) => {

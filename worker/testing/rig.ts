@@ -98,6 +98,7 @@ export function workerRig(test: TestDatabase) {
       forgeDir,
       grantSecret: 'grants-of-the-worker-tests-0123456789',
       keyring: makeKeyring('the-key-of-the-tests-0123456789abcdef'),
+      storeSecrets: ['copies-of-the-worker-tests-0123456789'],
       internalUrl: 'http://127.0.0.1:1',
       patience: {
         agentSilenceMs: 5000,
