@@ -22,7 +22,10 @@ export type StorageOptions = {
   /** Times that each tool stores the small change; the median counts. */
   rounds: number;
   say: (line: string) => void;
+  /** All when absent. `random` and `agent` take minutes, `fleet` grows with the sessions: half an hour for twenty. */
+  parts?: readonly Part[];
 };
+export type Part = 'random' | 'agent' | 'fleet';
 
 export type StorageFigures = { human: string[]; json: Record<string, number>; raw: unknown };
 
@@ -40,9 +43,10 @@ export async function benchStorage(options: StorageOptions): Promise<StorageFigu
   const work = path.join(dir, 'work');
   await removeAll(work);
   try {
-    const random = await measureIncremental(options, work, await makeRandomCase(corpus, work));
-    const agent = await measureIncremental(options, work, await makeAgentCase(corpus, work));
-    const fleet = await measureFleet(options, work, corpus);
+    const isWanted = (part: Part) => options.parts?.includes(part) ?? true;
+    const random = isWanted('random') ? await measureIncremental(options, work, await makeRandomCase(corpus, work)) : null;
+    const agent = isWanted('agent') ? await measureIncremental(options, work, await makeAgentCase(corpus, work)) : null;
+    const fleet = isWanted('fleet') ? await measureFleet(options, work, corpus) : null;
     return await summarise({ random, agent, fleet });
   } finally {
     await removeAll(work);
@@ -73,11 +77,11 @@ async function makeRandomCase(corpus: Corpus, work: string): Promise<Case> {
   return { name: 'random', before, after, files: ['memory'], dirtyBytes: (SCATTERED_PAGES + RUN_PAGES) * PAGE_BYTES };
 }
 
-/** A session that slept, was woken, worked and slept again. */
+/** A session forked from its template, that worked and slept. */
 async function makeAgentCase(corpus: Corpus, work: string): Promise<Case> {
   const [before, after] = [path.join(work, 'agent', 'before'), path.join(work, 'agent', 'after')];
-  await cloneSnapshot(corpus.sessions[0]!.dir, before);
-  await cloneSnapshot(corpus.second.dir, after);
+  await cloneSnapshot(corpus.template.dir, before);
+  await cloneSnapshot(corpus.sessions[0]!.dir, after);
   let dirtyBytes = 0;
   for (const file of SESSION_FILES) dirtyBytes += await countDifferent(path.join(before, file), path.join(after, file));
   return { name: 'agent', before, after, files: SESSION_FILES, dirtyBytes };
@@ -88,72 +92,76 @@ async function cloneSnapshot(from: string, to: string): Promise<void> {
   for (const file of SESSION_FILES) await cloneFile(path.join(from, file), path.join(to, file));
 }
 
+/** Rounds in turn, so that a slow minute of the computer meets every tool. */
 async function measureIncremental(options: StorageOptions, work: string, given: Case) {
-  const results: Incremental[] = [];
-  for (const scan of ['ours', 'ours, no extents'] as const) {
-    const ms: number[] = [];
-    let stored = 0;
-    let firstMs = 0;
-    let restoreMs = 0;
-    for (let round = 0; round < options.rounds; round += 1) {
-      const base = path.join(work, `ours-${round}`);
-      const ours = new Ours(base);
-      firstMs = (await ours.store(given.before, given.files, 'before')).ms;
-      const before = await bytesBelow(ours.objects);
-      const over = { name: 'before', dir: scan === 'ours' ? given.before : null };
-      ms.push((await ours.store(given.after, given.files, 'after', over)).ms);
-      stored = (await bytesBelow(ours.objects)) - before;
-      if (round === 0) {
-        const into = path.join(base, 'restored');
-        await mkdir(into);
-        restoreMs = await ours.restore('after', into, given.files);
-        await sameFiles(given.after, into, given.files);
-      }
-      await removeAll(base);
-    }
-    results.push({
-      tool: scan,
-      firstMs,
-      ms,
-      storedBytes: stored,
-      restoreMs,
-      rssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
-    });
-    options.say(line(given, results.at(-1)!));
+  const tools: { name: string; measure: (round: number) => Promise<Round> }[] = [
+    { name: 'ours', measure: (round) => measureOurs(work, given, round, given.before) },
+    { name: 'ours, no extents', measure: (round) => measureOurs(work, given, round, null) },
+    ...PEERS.map((peer) => ({ name: peer.name, measure: (round: number) => measurePeer(work, given, peer, round) })),
+  ];
+  const rounds = new Map<string, Round[]>(tools.map(({ name }) => [name, []]));
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const { name, measure } of round % 2 === 0 ? tools : [...tools].reverse()) rounds.get(name)!.push(await measure(round));
   }
-  for (const peer of PEERS) {
-    results.push(await measurePeer(options, work, given, peer));
-    options.say(line(given, results.at(-1)!));
-  }
+  const results = tools.map(({ name }): Incremental => {
+    const of = rounds.get(name)!;
+    return {
+      tool: name,
+      firstMs: median(of.map(({ firstMs }) => firstMs)),
+      ms: of.map(({ ms }) => ms),
+      storedBytes: median(of.map(({ storedBytes }) => storedBytes)),
+      restoreMs: of[0]!.restoreMs!,
+      rssMiB: Math.max(...of.map(({ rssMiB }) => rssMiB)),
+    };
+  });
+  for (const result of results) options.say(line(given, result));
   return { name: given.name, dirtyBytes: given.dirtyBytes, results };
 }
 
-async function measurePeer(options: StorageOptions, work: string, given: Case, peer: Peer): Promise<Incremental> {
-  const ms: number[] = [];
-  let [firstMs, restoreMs, rssMiB, storedBytes] = [0, 0, 0, 0];
-  for (let round = 0; round < options.rounds; round += 1) {
-    const repository = path.join(work, `${peer.name}-${round}`);
-    const into = `${repository}.restored`;
-    // The tools know a snapshot by its path: both generations are stored from one place.
-    const source = path.join(work, 'source');
-    await peer.init(repository);
-    await rename(given.before, source);
-    firstMs = (await peer.store(repository, source, 'before')).ms;
-    await rename(source, given.before);
-    const before = await bytesBelow(repository);
-    await rename(given.after, source);
-    const ran = await peer.store(repository, source, 'after');
-    await rename(source, given.after);
-    ms.push(ran.ms);
-    rssMiB = Math.max(rssMiB, ran.rssMiB);
-    storedBytes = (await bytesBelow(repository)) - before;
-    if (round === 0) {
-      restoreMs = (await peer.restore(repository, 'after', into)).ms;
-      await sameFiles(given.after, into, given.files);
-    }
-    await removeAll(repository, `${repository}.cache`, into);
+/** Restored in the first round only. */
+type Round = { firstMs: number; ms: number; storedBytes: number; restoreMs: number | null; rssMiB: number };
+
+async function measureOurs(work: string, given: Case, round: number, parentDir: string | null): Promise<Round> {
+  const base = path.join(work, `ours-${round}`);
+  const ours = new Ours(base);
+  const { ms: firstMs } = await ours.store(given.before, given.files, 'before');
+  const before = await bytesBelow(ours.objects);
+  const { ms } = await ours.store(given.after, given.files, 'after', { name: 'before', dir: parentDir });
+  const storedBytes = (await bytesBelow(ours.objects)) - before;
+  let restoreMs: number | null = null;
+  if (round === 0) {
+    const into = path.join(base, 'restored');
+    await mkdir(into);
+    restoreMs = await ours.restore('after', into, given.files);
+    await sameFiles(given.after, into, given.files);
   }
-  return { tool: peer.name, firstMs, ms, storedBytes, restoreMs, rssMiB };
+  await removeAll(base);
+  // Of the whole process, the harness included.
+  return { firstMs, ms, storedBytes, restoreMs, rssMiB: Math.round(process.resourceUsage().maxRSS / 1024) };
+}
+
+async function measurePeer(work: string, given: Case, peer: Peer, round: number): Promise<Round> {
+  const repository = path.join(work, `${peer.name}-${round}`);
+  const into = `${repository}.restored`;
+  // The tools know a snapshot by its path: both generations are stored from one place.
+  const source = path.join(work, 'source');
+  const storeAs = async (dir: string, name: string) => {
+    await rename(dir, source);
+    const ran = await peer.store(repository, source, name).finally(() => rename(source, dir));
+    return ran;
+  };
+  await peer.init(repository);
+  const { ms: firstMs } = await storeAs(given.before, 'before');
+  const before = await bytesBelow(repository);
+  const { ms, rssMiB } = await storeAs(given.after, 'after');
+  const storedBytes = (await bytesBelow(repository)) - before;
+  let restoreMs: number | null = null;
+  if (round === 0) {
+    restoreMs = (await peer.restore(repository, 'after', into)).ms;
+    await sameFiles(given.after, into, given.files);
+  }
+  await removeAll(repository, `${repository}.cache`, into);
+  return { firstMs, ms, storedBytes, restoreMs, rssMiB };
 }
 
 function line({ name, dirtyBytes }: { name: string; dirtyBytes: number }, result: Incremental): string {
@@ -202,38 +210,59 @@ function fleetLine({ tool, ms, storedBytes }: Fleet): string {
 }
 
 type Measured = {
-  random: Awaited<ReturnType<typeof measureIncremental>>;
-  agent: Awaited<ReturnType<typeof measureIncremental>>;
-  fleet: Awaited<ReturnType<typeof measureFleet>>;
+  random: Awaited<ReturnType<typeof measureIncremental>> | null;
+  agent: Awaited<ReturnType<typeof measureIncremental>> | null;
+  fleet: Awaited<ReturnType<typeof measureFleet>> | null;
 };
 
 async function summarise(measured: Measured): Promise<StorageFigures> {
   const { random, agent, fleet } = measured;
-  const of = (set: { results: Incremental[] }, tool: string) => set.results.find((one) => one.tool === tool)!;
-  const peersOf = <T extends { tool: string }>(results: T[]) => results.filter(({ tool }) => !tool.startsWith('ours'));
-  const least = (values: number[]) => Math.min(...values);
-  const [oursFleet, fleetPeers] = [fleet.results[0]!, peersOf(fleet.results)];
-  const json = {
-    'storage.bytesPerDirtyByte': of(agent, 'ours').storedBytes / agent.dirtyBytes,
-    'storage.bytesPerDirtyByteBestPeer': least(peersOf(agent.results).map((one) => one.storedBytes)) / agent.dirtyBytes,
-    'storage.bytesPerRandomDirtyByte': of(random, 'ours').storedBytes / random.dirtyBytes,
-    'storage.bytesPerRandomDirtyByteBestPeer': least(peersOf(random.results).map((one) => one.storedBytes)) / random.dirtyBytes,
-    'storage.incrementalMs': median(of(random, 'ours').ms),
-    'storage.incrementalTimesFasterThanRestic': median(of(random, 'restic').ms) / median(of(random, 'ours').ms),
-    'storage.incrementalTimesFasterThanResticWithoutExtents':
-      median(of(random, 'restic').ms) / median(of(random, 'ours, no extents').ms),
-    'storage.restoreTimesFasterThanBest': least(peersOf(agent.results).map((one) => one.restoreMs)) / of(agent, 'ours').restoreMs,
-    'storage.fleetSessions': fleet.sessions,
-    'storage.fleetVsBest': oursFleet.storedBytes / least(fleetPeers.map((one) => one.storedBytes)),
-    'storage.fleetIngestTimesFasterThanBest': least(fleetPeers.map((one) => one.ms)) / oursFleet.ms,
-  };
+  const json = { ...(random && randomFigures(random)), ...(agent && agentFigures(agent)), ...(fleet && fleetFigures(fleet)) };
   const versions = await Promise.all(PEERS.map(async ({ version: [file, ...args] }) => (await exec(file!, args)).stdout.trim()));
   const human = [
-    ...[random, agent].flatMap((set) => set.results.map((result) => line(set, result))),
-    ...fleet.results.map(fleetLine),
+    ...[random, agent].flatMap((set) => set?.results.map((result) => line(set, result)) ?? []),
+    ...(fleet?.results.map(fleetLine) ?? []),
     ...Object.entries(json).map(([name, value]) => `${name} ${value.toFixed(3)}`),
   ];
   return { human, json, raw: { ...measured, versions } };
+}
+
+const least = (values: number[]) => Math.min(...values);
+const peersOf = <T extends { tool: string }>(results: T[]) => results.filter(({ tool }) => !tool.startsWith('ours'));
+const resultOf = (set: { results: Incremental[] }, tool: string) => set.results.find((one) => one.tool === tool)!;
+
+function randomFigures(random: NonNullable<Measured['random']>) {
+  const [ours, scanned, restic] = ['ours', 'ours, no extents', 'restic'].map((tool) => resultOf(random, tool)) as [
+    Incremental,
+    Incremental,
+    Incremental,
+  ];
+  return {
+    'storage.bytesPerRandomDirtyByte': ours.storedBytes / random.dirtyBytes,
+    'storage.bytesPerRandomDirtyByteBestPeer': least(peersOf(random.results).map((one) => one.storedBytes)) / random.dirtyBytes,
+    'storage.incrementalMs': median(ours.ms),
+    'storage.incrementalTimesFasterThanRestic': median(restic.ms) / median(ours.ms),
+    'storage.incrementalTimesFasterThanResticWithoutExtents': median(restic.ms) / median(scanned.ms),
+    'storage.firstIngestTimesFasterThanBest': least(peersOf(random.results).map((one) => one.firstMs)) / ours.firstMs,
+  };
+}
+
+function agentFigures(agent: NonNullable<Measured['agent']>) {
+  const ours = resultOf(agent, 'ours');
+  return {
+    'storage.bytesPerDirtyByte': ours.storedBytes / agent.dirtyBytes,
+    'storage.bytesPerDirtyByteBestPeer': least(peersOf(agent.results).map((one) => one.storedBytes)) / agent.dirtyBytes,
+    'storage.restoreTimesFasterThanBest': least(peersOf(agent.results).map((one) => one.restoreMs)) / ours.restoreMs,
+  };
+}
+
+function fleetFigures(fleet: NonNullable<Measured['fleet']>) {
+  const [ours, peers] = [fleet.results[0]!, peersOf(fleet.results)];
+  return {
+    'storage.fleetSessions': fleet.sessions,
+    'storage.fleetVsBest': ours.storedBytes / least(peers.map((one) => one.storedBytes)),
+    'storage.fleetIngestTimesFasterThanBest': least(peers.map((one) => one.ms)) / ours.ms,
+  };
 }
 
 function median(values: readonly number[]): number {

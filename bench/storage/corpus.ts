@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import type { ExecResult, MachineSource, MachineView, SnapshotView } from '../../hostd/contract/machines.ts';
 import { HostdProcess } from '../../hostd/machines/testing/hostd-process.ts';
 import { openTestHost } from '../../hostd/machines/testing/vm-host.ts';
+import { readIfExists } from '../../hostd/storage/files.ts';
 import type { SnapshotFiles } from '../../hostd/storage/layout.ts';
 
 /*
@@ -19,12 +20,9 @@ const TEMPLATE = { memoryMiB: 2048, vcpus: 2, diskGiB: 4 };
 const PACKAGES = ['express@5', 'lodash dayjs', 'react react-dom', 'fastify'] as const;
 
 export type Corpus = {
-  image: string;
   template: SnapshotFiles;
   /** Forked from the template, in the order made. */
   sessions: SnapshotFiles[];
-  /** The first session, woken and worked in again: a child of `sessions[0]`. */
-  second: SnapshotFiles;
 };
 
 const TEMPLATE_WORK = `set -e
@@ -58,9 +56,19 @@ export async function ensureCorpus(dir: string, sessions: number, say: (line: st
   const hostd = await HostdProcess.over(dir);
   const idOf = (name: string) => `snp_corpus${name.padStart(8, '0')}`;
   const filesOf = (name: string) => hostd.layout.snapshot(idOf(name));
+  const corpus = (): Corpus => ({
+    template: filesOf('template'),
+    sessions: Array.from({ length: sessions }, (_, index) => filesOf(`s${index}`)),
+  });
+  const names = ['template', ...Array.from({ length: sessions }, (_, index) => `s${index}`)];
+  const made = await Promise.all(names.map((name) => readIfExists(filesOf(name).manifest)));
+  if (made.every((manifest) => manifest !== null)) return corpus();
   await hostd.start();
   try {
     const known = new Set((await hostd.call<SnapshotView[]>('GET', 'snapshots')).map((one) => one.snapshotId));
+    // What a run that was cut off left, half worked in.
+    for (const { machineId } of await hostd.call<MachineView[]>('GET', 'machines'))
+      await hostd.call('DELETE', `machines/${machineId}?lease=${LEASE}`);
     const make = async (name: string, source: MachineSource, work: string, before?: (machineId: string) => Promise<void>) => {
       if (known.has(idOf(name))) return;
       const startedAt = performance.now();
@@ -68,9 +76,7 @@ export async function ensureCorpus(dir: string, sessions: number, say: (line: st
       const body = { lease: LEASE, source, ...TEMPLATE, hostname: `c${name}`, egress: { services: [], allow: [] } };
       await hostd.call<MachineView>('PUT', `machines/${machineId}`, body);
       await before?.(machineId);
-      const exec = { argv: ['bash', '-lc', work], user: 'agent', timeoutMs: 3_600_000 };
-      const done = await hostd.call<ExecResult>('POST', `machines/${machineId}/exec`, exec);
-      if (done.exitCode !== 0) throw new Error(`work in ${name} failed: ${done.stderr.slice(-2000)}`);
+      await runLong(hostd, machineId, work);
       await hostd.call('POST', `machines/${machineId}/suspend`, { lease: LEASE, snapshotId: idOf(name) });
       say(`corpus: ${name} made in ${Math.round((performance.now() - startedAt) / 1000)} s`);
     };
@@ -82,23 +88,31 @@ export async function ensureCorpus(dir: string, sessions: number, say: (line: st
     });
     const template = { kind: 'fork', snapshotId: idOf('template') } as const;
     for (let index = 0; index < sessions; index += 1) await make(`s${index}`, template, sessionWork(index));
-    await make('second', { kind: 'fork', snapshotId: idOf('s0') }, sessionWork(100));
-    const image = hostd.layout.image(
-      (JSON.parse(await readFile(filesOf('template').manifest, 'utf8')) as SignedManifest).manifest.imageId,
-    );
-    return {
-      image: image.disk,
-      template: filesOf('template'),
-      sessions: Array.from({ length: sessions }, (_, index) => filesOf(`s${index}`)),
-      second: filesOf('second'),
-    };
+    return corpus();
   } finally {
     await hostd.kill();
   }
 }
 
-type SignedManifest = { manifest: { imageId: string } };
+/** Work that may take longer than a request may. @throws with the end of what it printed when it fails */
+async function runLong(hostd: HostdProcess, machineId: string, work: string): Promise<void> {
+  const exec = async (script: string, stdin = '') => {
+    const body = { argv: ['bash', '-lc', script], user: 'agent', stdin, timeoutMs: 120_000 };
+    return (await hostd.call<ExecResult>('POST', `machines/${machineId}/exec`, body)).stdout.trim();
+  };
+  await exec(
+    'cat >/tmp/work; rm -f /tmp/work.code; setsid bash -lc "bash -l /tmp/work; echo \\$? >/tmp/work.code" >/tmp/work.log 2>&1 </dev/null &',
+    work,
+  );
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const code = await exec('cat /tmp/work.code 2>/dev/null');
+    if (code === '0') return;
+    if (code !== '') throw new Error(`work in ${machineId} failed: ${await exec('tail -c 2000 /tmp/work.log')}`);
+  }
+}
 
+const LOOK_MS = 3000;
 const PART_BYTES = 8 * 1024 * 1024;
 
 async function sendFile(hostd: HostdProcess, machineId: string, target: string, bytes: Buffer): Promise<void> {
