@@ -3,6 +3,7 @@ import { type CheckOutcome, finishCheck } from '../../server/checks/finish-check
 import { startCheck } from '../../server/checks/start-check.ts';
 import { withOrg } from '../../server/db.ts';
 import { repositoryDir } from '../../server/forge/layout.ts';
+import { isHostError } from '../../server/hosts/host-error.ts';
 import { findReadyTemplate } from '../../server/templates/find-ready-template.ts';
 import { setupInputsAt } from '../../server/templates/setup-inputs.ts';
 import type { WorkerDeps } from '../deps.ts';
@@ -12,6 +13,7 @@ import type { Guest } from '../guest/run-script.ts';
 import { insertMachine, removeMachine, startMachine } from '../machines/open-machine.ts';
 import { describeFailure, isRetryable } from '../sessions/describe-failure.ts';
 import { StepError } from '../sessions/driver.ts';
+import { retireTemplate } from '../templates/retire-template.ts';
 
 export const CHECK_MS_MAX = 15 * 60_000;
 const SETUP_MS_MAX = 15 * 60_000;
@@ -69,7 +71,15 @@ async function runInMachine(deps: WorkerDeps, check: Check): Promise<CheckOutcom
   const machine = await withOrg(deps.db, orgId, (tx) => insertMachine(tx, { orgId, hostId, lease: 1, purpose: 'check', owner }));
   if (!(await startCheck(deps.db, { orgId, checkId: check.id, machineId: machine.id, now: deps.clock.now() }))) return null;
   const source = { kind: 'fork' as const, snapshotId: template.snapshotId! };
-  const { host, ms } = await startMachine(deps, { machine, source });
+  const { host, ms } = await startMachine(deps, { machine, source }).catch(async (error: unknown) => {
+    if (!isHostError(error, 'incompatible')) throw error;
+    await retireTemplate(deps, template, error.message);
+    throw new StepError(
+      'The template can no longer be used',
+      error.message,
+      'It is being built anew. Run the check again when it is ready.',
+    );
+  });
   const guest: Guest = { host, machineId: machine.id };
   await checkoutCommit(guest, check.commitSha);
   await renewSetup(deps, guest, template, check);

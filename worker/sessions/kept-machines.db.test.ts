@@ -95,6 +95,19 @@ describe('a session that failed with its machine running', () => {
   });
 });
 
+describe('a template that can no longer be forked', () => {
+  it('is built anew for the session that wanted it', async () => {
+    const first = await aRunningSession();
+    const { templateId } = await read(first.session);
+    rig.fake.faults.set('create', new FakeRefusal('incompatible', 'another form of device state'));
+    const { session } = await aRunningSession(first.worker);
+    expect((await read(session)).templateId).not.toBe(templateId);
+    const template = await inOrg((tx) => tx.template.findUniqueOrThrow({ where: { id: templateId! } }));
+    expect(template.state).toBe('retired');
+    expect(await events(session)).toContainEqual(expect.objectContaining({ label: 'The template can no longer be used' }));
+  });
+});
+
 describe('a session whose model is no longer served', () => {
   it('has its agent set up for the one that is, at its next message, with its conversation', async () => {
     await setPolicy({ idleSuspendMs: 1000 });

@@ -1,8 +1,10 @@
 import type { Machine, Session, Template } from '../../prisma/generated/client.ts';
+import { isHostError } from '../../server/hosts/host-error.ts';
 import { writeTimeline } from '../../server/sessions/append-event.ts';
 import { requestTemplate } from '../../server/templates/request-template.ts';
 import { prepareBranch } from '../guest/prepare-workspace.ts';
 import { insertMachine, isMachineAlive, startMachine } from '../machines/open-machine.ts';
+import { retireTemplate } from '../templates/retire-template.ts';
 import { openAgentSession } from './agent-session.ts';
 import { type Driver, inOrg, MovedError, move, pause, readSession, StepError } from './driver.ts';
 
@@ -17,7 +19,7 @@ export async function provision(driver: Driver, session: Session): Promise<void>
     const { view } = await startMachine(driver.deps, {
       machine,
       source: { kind: 'fork', snapshotId: template.snapshotId! },
-    });
+    }).catch((error: unknown) => anotherTemplate(driver, session, template, error));
     return `${view.accelerator === 'tcg' ? 'emulated' : 'hardware'} machine ${view.machineId}`;
   });
   const host = await driver.deps.hosts.client(machine.hostId);
@@ -33,6 +35,27 @@ export async function provision(driver: Driver, session: Session): Promise<void>
   }
   await move(driver, session, { to: 'running', reason: 'machine and agent are ready' });
   driver.agentSeenOn = machine.id;
+}
+
+/** A template that cannot be forked any more is built anew, and waited for as if there had been none. */
+async function anotherTemplate(driver: Driver, session: Session, template: Template, error: unknown): Promise<never> {
+  if (!isHostError(error, 'incompatible')) throw error;
+  const { deps, ref } = driver;
+  await retireTemplate(deps, template, error.message);
+  await inOrg(driver, async (tx) => {
+    const { machineId } = await tx.session.findUniqueOrThrow({ where: { id: session.id } });
+    await tx.machine.updateMany({
+      where: { id: machineId ?? '', endedAt: null },
+      data: { endedAt: deps.clock.now(), endedHow: 'deleted' },
+    });
+    // With the machine's row goes where its agent was to be read from.
+    await tx.session.updateMany({ where: { id: session.id, version: session.version }, data: { machineId: null } });
+    const detail = `it is built anew: ${error.message}`;
+    await writeTimeline(tx, ref, [
+      { event: { kind: 'progress', label: 'The template can no longer be used', ms: null, detail } },
+    ]);
+  });
+  throw new MovedError(`the template of session ${session.id} was retired`);
 }
 
 /** Runs a step and shows what it took. */
