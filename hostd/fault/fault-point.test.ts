@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { armFault, FAULT_ACTIONS, FAULT_POINTS, faultPoint, parseFault } from './fault-point.ts';
 
@@ -17,6 +19,14 @@ describe('a fault point', () => {
     const held = faultPoint('create.running');
     process.emit('SIGUSR2');
     await held;
+  });
+
+  it('is passed in one place each, and none is named that is not passed', async () => {
+    const hostd = path.resolve(import.meta.dirname, '..');
+    const files = (await readdir(hostd, { recursive: true })).filter((name) => /(?<!\.test)\.ts$/.test(name));
+    const sources = await Promise.all(files.map((name) => readFile(path.join(hostd, name), 'utf8')));
+    const passed = sources.flatMap((text) => [...text.matchAll(/faultPoint\('([\w.]+)'\)/g)].map((match) => match[1]!));
+    expect(passed.sort()).toEqual([...FAULT_POINTS].sort());
   });
 
   it('is named in the environment exactly', () => {

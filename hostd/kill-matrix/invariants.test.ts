@@ -64,10 +64,10 @@ describe('the kill matrix', () => {
   });
 
   it('is summed up', () => {
-    const [first, second] = listScenarios(['hostd']);
+    const row = { verb: 'create', victim: 'hostd' } as const;
     const rows = [
-      { scenario: first!, outcome: { broken: [], recoveryMs: 100 } },
-      { scenario: second!, outcome: { broken: ['a', 'b'], recoveryMs: 300.4 } },
+      { ...row, point: 'create.admitted', outcome: { broken: [], recoveryMs: 100 } },
+      { ...row, point: 'create.running', outcome: { broken: ['a', 'b'], recoveryMs: 300.4 } },
     ];
     expect(summarize(rows)).toEqual({
       kills: 2,

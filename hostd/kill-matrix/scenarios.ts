@@ -18,8 +18,9 @@ export type Scenario = { verb: Verb; point: FaultPoint; victim: Victim };
 export type Outcome = { broken: string[]; recoveryMs: number | null };
 
 const STRIKE_DEADLINE_MS = 120_000;
-/** Past its manifest a suspend can only be finished, so a failing disk is met by trying again, as after a crash. */
-const NOT_FOR_DISK_ERRORS: readonly FaultPoint[] = ['exit.qemu_gone', 'discard.renamed'];
+const NOTICE_DEADLINE_MS = 30_000;
+/** Where nobody is told: hostd does these by itself, or after it has answered. */
+const NOT_FOR_DISK_ERRORS: readonly FaultPoint[] = ['exit.qemu_gone', 'discard.renamed', 'create.channel_open'];
 const RECOVERY_POINTS: readonly FaultPoint[] = ['recover.begun', 'recover.machine_done'];
 
 /** Every verb at every point with every victim that can be struck there. */
@@ -65,15 +66,20 @@ export async function runScenario(world: World, { verb, point, victim }: Scenari
   const struckAt = performance.now();
   if (victim === 'recovery') {
     const again = RECOVERY_POINTS[turn % RECOVERY_POINTS.length]!;
+    // Where no machine was left there is none to be done with, and it simply starts.
     await hostd.start({ point: again, action: 'kill' }).catch(() => {});
-    await struckInTime(hostd.struck(), again);
+    await hostd.kill();
   }
   if (action === 'kill') await hostd.start();
   if (victim === 'qemu') await killProcess(world, subject);
   if (victim === 'worker') caller.abort();
   if (action === 'hold') hostd.release();
   const answer = await asked;
+  // Nobody waits for the verb any more; who asks again gets in line behind it.
+  if (victim === 'worker') await verb.ask(world, subject, new AbortController().signal).catch(() => {});
   await world.settle();
+  // hostd notices by itself, a moment later, that a process has gone.
+  if (victim === 'qemu') await wholeAgain(world);
   const recoveryMs = action === 'kill' || victim === 'qemu' ? performance.now() - struckAt : null;
 
   const broken = findBroken(await lookAround(hostd));
@@ -82,6 +88,13 @@ export async function runScenario(world: World, { verb, point, victim }: Scenari
   await clean(world, subject).catch((error: unknown) => broken.push(`cleaning up: ${error}`));
   broken.push(...findBroken(await lookAround(hostd)).map((what) => `in the end: ${what}`));
   return { broken, recoveryMs };
+}
+
+/** Until nothing is broken any more, or long enough that it never will be. */
+async function wholeAgain({ hostd }: World): Promise<void> {
+  for (const deadline = performance.now() + NOTICE_DEADLINE_MS; performance.now() < deadline; ) {
+    if (findBroken(await lookAround(hostd)).length === 0) return;
+  }
 }
 
 async function struckInTime(struck: Promise<unknown>, point: FaultPoint): Promise<void> {

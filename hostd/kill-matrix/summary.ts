@@ -1,6 +1,7 @@
-import type { Outcome, Scenario, Victim } from './scenarios.ts';
+import type { Outcome, Victim } from './scenarios.ts';
 
-type Row = { scenario: { point: string; victim: Victim; verb: Pick<Scenario['verb'], 'name'> }; outcome: Outcome };
+/** One fault: at which point of which verb, who or what was struck, what came of it. */
+export type Row = { verb: string; point: string; victim: Victim | 'disk'; outcome: Outcome };
 
 export type Summary = {
   /** Faults struck, whoever was the victim. */
@@ -20,13 +21,13 @@ export function summarize(rows: Row[]): Summary {
     return at === undefined ? null : Math.round(at);
   };
   const byVictim: Summary['byVictim'] = {};
-  for (const { scenario, outcome } of rows) {
-    const row = byVictim[scenario.victim] ?? { faults: 0, broken: 0 };
-    byVictim[scenario.victim] = { faults: row.faults + 1, broken: row.broken + outcome.broken.length };
+  for (const { victim, outcome } of rows) {
+    const row = byVictim[victim] ?? { faults: 0, broken: 0 };
+    byVictim[victim] = { faults: row.faults + 1, broken: row.broken + outcome.broken.length };
   }
   return {
     kills: rows.length,
-    points: new Set(rows.map(({ scenario }) => `${scenario.verb.name} ${scenario.point}`)).size,
+    points: new Set(rows.map(({ verb, point }) => `${verb} ${point}`)).size,
     brokenInvariants: rows.reduce((sum, { outcome }) => sum + outcome.broken.length, 0),
     recoveryMsP50: quantile(0.5),
     recoveryMsP95: quantile(0.95),

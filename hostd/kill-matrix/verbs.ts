@@ -1,5 +1,5 @@
 import type { FaultPoint } from '../fault/fault-point.ts';
-import { findByArgument } from '../hypervisor/qemu/process.ts';
+import { endProcess, findByArgument } from '../hypervisor/qemu/process.ts';
 import type { World } from './world.ts';
 
 /** What a scenario harms: ids of its own. */
@@ -28,6 +28,8 @@ const isBroken = (found: string | null): found is string => found !== null;
 const fork = async (world: World, { machineId }: Subject) => void (await world.create(machineId, world.forkOfBase));
 const suspend = (world: World, { machineId, snapshotId }: Subject, lease: number, signal: AbortSignal) =>
   world.hostd.call('POST', `machines/${machineId}/suspend`, { lease, snapshotId }, signal);
+const keep = (world: World, { machineId, snapshotId }: Subject, signal: AbortSignal) =>
+  world.hostd.call('POST', `machines/${machineId}/checkpoint`, { lease: 1, snapshotId }, signal);
 const remove = (world: World, { machineId }: Subject, signal: AbortSignal) =>
   world.hostd.call('DELETE', `machines/${machineId}?lease=1`, undefined, signal);
 
@@ -95,6 +97,48 @@ const suspendVerb: Verb = {
   },
 };
 
+const checkpoint: Verb = {
+  name: 'checkpoint',
+  points: ['checkpoint.prepared', 'checkpoint.state_saved', 'checkpoint.manifest_written', 'checkpoint.renamed'],
+  alive: ['checkpoint.prepared', 'checkpoint.state_saved', 'checkpoint.manifest_written', 'checkpoint.renamed'],
+  prepare: fork,
+  ask: (world, subject, signal) => keep(world, subject, signal),
+  verify: async (world, subject, processKilled) => {
+    const { machineId, snapshotId } = subject;
+    const machine = await world.find(machineId);
+    if (processKilled) return machine?.state === 'exited' ? [] : [`${machineId} has no process and is ${machine?.state}`];
+    const broken = [await world.whyNotWhole(machineId)];
+    await keep(world, subject, live);
+    // What it left can be gone on from, and it is not harmed by that.
+    const forkId = world.nextId('mch');
+    await world.create(forkId, { kind: 'fork', snapshotId });
+    broken.push(await world.whyNotWhole(forkId), await world.whyNotWhole(machineId));
+    await world.hostd.call('DELETE', `machines/${forkId}?lease=1`);
+    return broken.filter(isBroken);
+  },
+};
+
+const rewind: Verb = {
+  name: 'rewind',
+  points: ['rewind.qemu_gone', 'rewind.discarded'],
+  alive: [],
+  prepare: async (world, subject) => {
+    await fork(world, subject);
+    await keep(world, subject, live);
+  },
+  ask: (world, { machineId, snapshotId }, signal) =>
+    world.hostd.call('POST', `machines/${machineId}/rewind`, { lease: 1, snapshotId }, signal),
+  verify: async (world, { machineId, snapshotId }) => {
+    // As it was, or gone on from the checkpoint, or none: then the checkpoint is what there is to go on from.
+    const machine = await world.find(machineId);
+    if (machine === null || machine.state === 'exited') {
+      if (machine !== null) await world.hostd.call('DELETE', `machines/${machineId}?lease=1`);
+      await world.create(machineId, { kind: 'resume', snapshotId });
+    }
+    return [await world.whyNotWhole(machineId)].filter(isBroken);
+  },
+};
+
 const removeVerb: Verb = {
   name: 'remove',
   points: ['remove.qemu_gone', 'discard.renamed'],
@@ -158,11 +202,11 @@ const exit: Verb = {
   },
 };
 
-export const VERBS: readonly Verb[] = [create, suspendVerb, removeVerb, removeSnapshot, setEgress, exit];
+export const VERBS: readonly Verb[] = [create, suspendVerb, checkpoint, rewind, removeVerb, removeSnapshot, setEgress, exit];
 
-/** Ends the machine's own process, found by its socket directory. */
+/** Ends the machine's own process, found by its socket directory, and waits until it is gone. */
 export async function killProcess({ hostd }: World, { machineId }: Subject): Promise<void> {
-  for (const { pid } of await findByArgument(hostd.layout.sockets(machineId).dir)) process.kill(pid, 'SIGKILL');
+  for (const found of await findByArgument(hostd.layout.sockets(machineId).dir)) await endProcess(found, 0);
 }
 
 /** Whatever a scenario left of its subject. */

@@ -21,8 +21,9 @@ export class World {
     this.hostd = hostd;
   }
 
-  static async make(): Promise<World> {
-    const world = new World(await HostdProcess.make());
+  /** @param on a hostd that does not run yet; by default one on the file system of this host's data directory */
+  static async make(on?: HostdProcess): Promise<World> {
+    const world = new World(on ?? (await HostdProcess.make()));
     await world.hostd.start();
     const machineId = world.nextId('mch');
     await world.create(machineId, { kind: 'image' });

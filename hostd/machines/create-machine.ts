@@ -179,6 +179,9 @@ async function bringUp(
     await channel;
     stamp('ssh');
   }
+  // One that died since its last word would be told to the caller as running.
+  if (!(await ctx.driver.isAlive(vm.process)))
+    throw new HostdError('internal', { message: (await vm.exited).reason, phase: 'machine.create' });
   connect(ctx, machineId, vm);
   ctx.log.info(
     { event: 'machine.running', machineId, source: request.source.kind, timingsMs, spare: taken !== null },

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
+import { promisify } from 'node:util';
 import { WebSocket } from 'ws';
 import type { Accelerator, Exec, ExecResult, MachineView } from '../../contract/machines.ts';
 import type { Fault } from '../../fault/fault-point.ts';
@@ -49,6 +50,16 @@ export class HostdProcess {
   static async over(dataDir: string, env: Record<string, string> = {}): Promise<HostdProcess> {
     const { driver } = await openTestHost();
     return new HostdProcess(dataDir, driver.platform.accelerator, env);
+  }
+
+  /** With a copy of the image, in a directory of another file system. */
+  static async makeIn(parent: string): Promise<HostdProcess> {
+    const { layout, imageIds } = await openTestHost();
+    const dataDir = await mkdtemp(path.join(parent, 'hostd-'));
+    await mkdir(layoutOf(dataDir).images, { mode: 0o700 });
+    const [from, to] = [layout.image(imageIds.base).dir, layoutOf(dataDir).image(imageIds.base).dir];
+    await promisify(execFile)('cp', ['--recursive', '--sparse=always', from, to]);
+    return HostdProcess.over(dataDir);
   }
 
   get layout() {
@@ -159,7 +170,7 @@ export class HostdProcess {
     }
     await this.#end('SIGTERM');
     const { runDir } = this.layout;
-    await rm(path.join(this.dataDir, 'images'), { force: true });
+    await rm(path.join(this.dataDir, 'images'), { recursive: true, force: true });
     for (const dir of [this.dataDir, runDir]) await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
