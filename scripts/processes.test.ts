@@ -20,7 +20,7 @@ it('keeps its parts out of the reach of a Ctrl-C in its terminal, and ends them 
   await supervisor.start({
     name: 'part',
     argv: [process.execPath, '-e', 'setInterval(() => {}, 1e6)'],
-    env: {},
+    env: process.env,
     healthUrl: null,
   });
   const { pid } = JSON.parse(await readFile(path.join(dir, 'part.json'), 'utf8')) as { pid: number };

@@ -8,7 +8,8 @@ import path from 'node:path';
  * them on request. It writes down pid and start time of each, so that a next start finds and ends what a killed
  * supervisor left behind, and never a stranger that got the same pid.
  */
-export type Part = { name: string; argv: string[]; env: Record<string, string>; healthUrl: string | null };
+/** `env` is all that the part gets: nothing is inherited. */
+export type Part = { name: string; argv: string[]; env: NodeJS.ProcessEnv; healthUrl: string | null };
 
 type Record_ = { pid: number; startTimeTicks: string };
 
@@ -117,7 +118,7 @@ export class Supervisor {
     const startedAt = performance.now();
     const child = spawn(file, args, {
       cwd: this.#options.cwd,
-      env: { ...process.env, ...part.env },
+      env: part.env,
       stdio: ['ignore', log, log],
       // A group of its own: Ctrl-C in a terminal reaches the whole group, and hostd must still be there when sessions are put to sleep.
       detached: true,

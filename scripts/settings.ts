@@ -126,3 +126,11 @@ export function processEnv(settings: Settings, npmRegistry: string): Record<stri
   const set = Object.entries(process.env).filter(([name, value]) => name in made && value) as [string, string][];
   return { ...made, ...Object.fromEntries(set) };
 }
+
+/** What is for the control plane alone. hostd lives beside hostile guests and has no use for it. */
+const NOT_FOR_HOSTD = /^(DATABASE_|NEXTAUTH_|WARREN_|OPENAI_|GITHUB_|STRIPE_)/;
+
+/** The same environment without the control plane's secrets. */
+export function hostdEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !NOT_FOR_HOSTD.test(name))) as NodeJS.ProcessEnv;
+}

@@ -11,7 +11,16 @@ import { listWeaknesses } from '../server/hosts/isolation.ts';
 import { type KeptPostgres, keepPostgres } from './keep-postgres.ts';
 import { type Part, Supervisor } from './processes.ts';
 import { endMachines, putSessionsToSleep, wakeInterrupted } from './rest.ts';
-import { databasePasswords, databaseUrlsOf, hostdOf, loadSettings, processEnv, ROOT, type Settings } from './settings.ts';
+import {
+  databasePasswords,
+  databaseUrlsOf,
+  hostdEnv,
+  hostdOf,
+  loadSettings,
+  processEnv,
+  ROOT,
+  type Settings,
+} from './settings.ts';
 import { hashSources } from './source-hash.ts';
 import { runLogged, type StageContext, StageError, stage } from './stage.ts';
 import { ensureSystemPackages } from './system-packages.ts';
@@ -131,10 +140,11 @@ async function prepareDatabase(settings: Settings, ctx: StageContext): Promise<{
   return { postgres, remark: remark.filter(Boolean).join(', ') };
 }
 
-function partsOf(settings: Settings, env: Record<string, string>, demo: Record<string, string>): Part[] {
+function partsOf(settings: Settings, made: Record<string, string>, demo: Record<string, string>): Part[] {
   const node = ['node', '--disable-warning=ExperimentalWarning'];
+  const env = { ...process.env, ...made };
   return [
-    { name: 'hostd', argv: [...node, 'hostd/main.ts'], env, healthUrl: `${hostdOf(settings).url}/v1/host` },
+    { name: 'hostd', argv: [...node, 'hostd/main.ts'], env: hostdEnv(env), healthUrl: `${hostdOf(settings).url}/v1/host` },
     {
       name: 'web',
       argv: [...node, 'server/index.ts'],

@@ -40,10 +40,9 @@ export async function runCategories(
 
   const probes = rows.filter((row) => isProbe(row.attempt));
   if (probes.length > 0) await installProbes(world);
-  const probed = await runProbes(
-    world,
-    probes.map((row) => row.attempt as ProbeAttempt),
-  );
+  // A category without any may have put the attacker to sleep, and then nobody is there to be asked.
+  const attempts = probes.map((row) => row.attempt as ProbeAttempt);
+  const probed = attempts.length > 0 ? await runProbes(world, attempts) : [];
   for (const [at, { attempt, token, reply }] of probed.entries()) {
     const through = world.seen(token, reply) ?? attempt.through?.(reply, world, token) ?? null;
     note(probes[at]!, world.phase, reply.tried, through, through ?? reply.text);
