@@ -99,6 +99,8 @@ export const machineViewSchema = z.object({
   timingsMs: z.record(z.string(), z.number()),
   /** Why it is `exited`: cause and the tail of QEMU's output. */
   exitReason: z.string().nullable(),
+  /** Why a `running` machine stands still and what ends that; null while it does not. Nothing of it is lost. */
+  stalled: z.string().nullable().default(null),
 });
 export type MachineView = z.infer<typeof machineViewSchema>;
 

@@ -83,6 +83,8 @@ export interface Vm {
   /** Settles once the process is gone or the guest has ended itself (then `kill` is due). Not after `release`. Never rejects. */
   readonly exited: Promise<Exit>;
   runState(): Promise<RunState>;
+  /** The host's disk had no room for what the guest wrote. It stands still, nothing is lost, and `run` lets it try again. */
+  readonly isStalled: boolean;
   /** Loads a saved device state. @throws `incompatible` when its bytes are not those that were saved or are refused */
   load(state: { path: string; sha256: string }): Promise<void>;
   /** Lets the CPUs run. */

@@ -9,6 +9,7 @@ const MIB = 1024 ** 2;
 const SLOW_WRITE_MS = 20;
 /** Enough for records and logs, less than any machine needs. */
 const LEFT_BYTES = 24 * MIB;
+const STALL_DEADLINE_MS = 120_000;
 
 export type DiskFault = { name: string; writeDelayMs: number; run: (world: World, disk: FaultyDisk) => Promise<string[]> };
 
@@ -23,6 +24,19 @@ async function mustSleepAndWake(world: World, subject: Subject): Promise<string[
   await world.create(subject.machineId, { kind: 'resume', snapshotId: subject.snapshotId }, 2);
   const why = await world.whyNotWhole(subject.machineId);
   return why === null ? [] : [why];
+}
+
+const WRITE_MORE =
+  'setsid sh -c "dd if=/dev/urandom of=/root/more bs=1M count=96 conv=fsync; echo \\$? >/dev/shm/written" >/dev/null 2>&1 & echo';
+
+/** @returns whether the machine was seen to stand still, or not to, in time */
+async function becomes(world: World, machineId: string, stalled: boolean): Promise<boolean> {
+  for (const deadline = performance.now() + STALL_DEADLINE_MS; performance.now() < deadline; ) {
+    const view = await world.find(machineId);
+    if (view && (view.stalled !== null) === stalled) return true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return false;
 }
 
 /** What a host's disk does to it, each on a disk of its own. A sentence for everything that is broken afterwards. */
@@ -60,6 +74,31 @@ export const DISK_FAULTS: readonly DiskFault[] = [
       await giveBack();
       await world.create(subject.machineId, world.forkOfBase);
       broken.push(...[await world.whyNotWhole(subject.machineId)].filter((why) => why !== null));
+      await clean(world, subject);
+      return broken;
+    },
+  },
+  {
+    name: 'full under a running machine',
+    writeDelayMs: 0,
+    run: async (world, disk) => {
+      const subject = subjectOf(world);
+      const { machineId } = subject;
+      await world.create(machineId, world.forkOfBase);
+      const giveBack = await disk.fill(LEFT_BYTES);
+      await world.hostd.shell(machineId, WRITE_MORE);
+      const broken: string[] = [];
+      if (!(await becomes(world, machineId, true)))
+        broken.push('a machine whose writes found no space was not said to stand still');
+      broken.push(...findBroken(await lookAround(world.hostd)));
+      await giveBack();
+      if (!(await becomes(world, machineId, false))) broken.push('it stands still though there is space');
+      const written = await world.hostd.shell(
+        machineId,
+        'until [ -e /dev/shm/written ]; do sleep 0.2; done; cat /dev/shm/written',
+      );
+      if (written !== '0') broken.push(`what the guest wrote meanwhile failed with ${written}`);
+      broken.push(...[await world.whyNotWhole(machineId)].filter((why) => why !== null));
       await clean(world, subject);
       return broken;
     },

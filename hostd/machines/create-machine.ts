@@ -34,7 +34,7 @@ export async function createMachine(ctx: MachineContext, machineId: string, inpu
     await requireLease(ctx.layout, machineId, input.lease);
     await faultPoint('create.lease_written');
     const existing = await readRecord(ctx.layout, machineId);
-    if (existing) return toMachineView(await takeOver(ctx, existing, input));
+    if (existing) return toMachineView(await takeOver(ctx, existing, input), ctx.connected.get(machineId) ?? null);
     const { egress, ...request } = input;
     return makeMachine(ctx, machineId, request, { egress, requestedAt });
   });
@@ -55,7 +55,7 @@ export async function makeMachine(
   try {
     const { record, origin } = await admit(ctx, machineId, request);
     await faultPoint('create.admitted');
-    return toMachineView(await bringUp(ctx, record, origin, timingsMs, stamp));
+    return toMachineView(await bringUp(ctx, record, origin, timingsMs, stamp), null);
   } catch (error) {
     const explained = await explain(ctx, machineId, error);
     await endMachine(ctx, machineId);

@@ -46,6 +46,9 @@ import { suspendMachine } from './suspend-machine.ts';
 
 const MIB = 1024 * 1024;
 const TIDY_INTERVAL_MS = 60_000;
+const STALL_LOOK_MS = 2_000;
+/** Less would be used up in a moment, and the machine would stand still again. */
+const GO_ON_FREE_BYTES = 64 * MIB;
 
 export type MachinesOptions = {
   layout: Layout;
@@ -68,6 +71,7 @@ export class Machines implements MachinesPort {
   readonly #options: MachinesOptions;
   readonly #replicas: Replicas;
   #tidy: NodeJS.Timeout | null = null;
+  #stallWatch: NodeJS.Timeout | null = null;
 
   private constructor(ctx: MachineContext, options: MachinesOptions) {
     this.#ctx = ctx;
@@ -100,6 +104,13 @@ export class Machines implements MachinesPort {
     await machines.pruneImages();
     await machines.#fillSpares();
     machines.#tidy = setInterval(() => void machines.#tidyUp(), TIDY_INTERVAL_MS).unref();
+    machines.#stallWatch = setInterval(
+      () =>
+        void machines
+          .#goOnWithSpace()
+          .catch((err) => log.warn({ event: 'machine.stays_stalled', err }, 'a machine could not be let go on')),
+      STALL_LOOK_MS,
+    ).unref();
     return machines;
   }
 
@@ -125,6 +136,7 @@ export class Machines implements MachinesPort {
   /** Lets go of every machine. They run on and are taken up by the next hostd. Ends what waits to become one. */
   async close(): Promise<void> {
     if (this.#tidy) clearInterval(this.#tidy);
+    if (this.#stallWatch) clearInterval(this.#stallWatch);
     for (const [machineId, vm] of this.#ctx.connected) {
       this.#ctx.connected.delete(machineId);
       this.#ctx.guest.gone(machineId);
@@ -163,11 +175,11 @@ export class Machines implements MachinesPort {
   }
 
   async list(): Promise<MachineView[]> {
-    return (await listRecords(this.#ctx.layout)).map(toMachineView);
+    return (await listRecords(this.#ctx.layout)).map((record) => this.#view(record));
   }
 
   async get(machineId: string): Promise<MachineView> {
-    return toMachineView(await this.#require(machineId));
+    return this.#view(await this.#require(machineId));
   }
 
   create(machineId: string, input: CreateMachine): Promise<MachineView> {
@@ -271,6 +283,22 @@ export class Machines implements MachinesPort {
     const record = await readRecord(this.#ctx.layout, machineId);
     if (record) return record;
     throw new HostdError('not_found', { message: `there is no machine ${machineId} on this host`, phase: 'machine.find' });
+  }
+
+  #view(record: MachineRecord): MachineView {
+    return toMachineView(record, this.#ctx.connected.get(record.machineId) ?? null);
+  }
+
+  /** Machines that stand still for want of space go on once there is some. Costs nothing while none does. */
+  async #goOnWithSpace(): Promise<void> {
+    const stalled = [...this.#ctx.connected].filter(([, vm]) => vm.isStalled);
+    if (stalled.length === 0 || (await freeDataBytes(this.#ctx.layout)) < GO_ON_FREE_BYTES) return;
+    for (const [machineId, vm] of stalled) {
+      this.#ctx.log.info({ event: 'machine.goes_on', machineId }, 'there is space again for a machine that stood still');
+      await this.#ctx.locks.run(machineId, async () => {
+        if (vm.isStalled) await vm.run();
+      });
+    }
   }
 
   async #tidyUp(): Promise<void> {

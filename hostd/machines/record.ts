@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { z } from 'zod';
 import { ACCELERATORS, createMachineSchema, type MachineView } from '../contract/machines.ts';
+import type { Vm } from '../hypervisor/driver.ts';
 import { readIfExists, writeAtomically } from '../storage/files.ts';
 import type { Layout } from '../storage/layout.ts';
 
@@ -61,7 +62,10 @@ export function socketDirOf(layout: Layout, { machineId, spareId }: Pick<Machine
   return layout.sockets(spareId ?? machineId).dir;
 }
 
-export function toMachineView(record: MachineRecord): MachineView {
+const STALLED = 'the disk of its host is full; it goes on by itself as soon as there is space';
+
+/** @param vm null for a machine that was not taken up or has no process */
+export function toMachineView(record: MachineRecord, vm: Pick<Vm, 'isStalled'> | null): MachineView {
   return {
     machineId: record.machineId,
     lease: record.lease,
@@ -75,6 +79,7 @@ export function toMachineView(record: MachineRecord): MachineView {
     createdAt: record.createdAt,
     timingsMs: record.timingsMs,
     exitReason: record.exitReason,
+    stalled: vm?.isStalled ? STALLED : null,
   };
 }
 

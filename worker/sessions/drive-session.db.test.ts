@@ -379,6 +379,38 @@ describe('an agent in trouble', () => {
 });
 
 describe('a host in trouble', () => {
+  it('whose disk is full makes a machine stand still, which is told once and is no silence of the agent', async () => {
+    const worker = aWorker({ agentSilenceMs: 300 });
+    const session = await aTask();
+    let end: () => void = () => {};
+    rig.agent.onPrompt = (turn) => {
+      turn.say('a');
+      end = () => turn.end();
+    };
+    void drive(worker, session);
+    await buildAsked(worker);
+    await until(async () => expect((await events(session)).some(({ kind }) => kind === 'agent_text')).toBe(true));
+    const { view } = rig.fake.machine((await read(session)).machineId!);
+    let looks = 0;
+    const stalled = {
+      configurable: true,
+      enumerable: true,
+      get: () => {
+        looks += 1;
+        return 'the disk is full';
+      },
+    };
+    Object.defineProperty(view, 'stalled', stalled);
+    const told = async () => (await events(session)).filter(({ title }) => title === 'The machine stands still');
+    await until(async () => expect(await told()).toHaveLength(1));
+    // Far beyond what an agent may be silent for.
+    await until(() => expect(looks).toBeGreaterThan(10));
+    Object.defineProperty(view, 'stalled', { value: null, enumerable: true });
+    end();
+    await until(async () => expect((await messages(session))[0]?.state).toBe('done'));
+    expect(await told()).toHaveLength(1);
+  });
+
   it('whose daemon goes away in the middle of a turn is waited for', async () => {
     let finish: () => void = () => {};
     rig.agent.onPrompt = (turn) => {

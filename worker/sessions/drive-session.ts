@@ -48,6 +48,7 @@ export async function driveSession(deps: WorkerDeps, ref: SessionRef): Promise<v
     log: deps.log.child({ orgId: ref.orgId, sessionId: ref.sessionId }),
     signal: deps.signals.subscribe(ref.sessionId),
     agentSeenOn: null,
+    stalledOn: null,
     lastLook: null,
     stayToldFor: null,
   };

@@ -18,6 +18,8 @@ export type Driver = {
   signal: Subscription;
   /** The machine in which this run has seen the right agent process, so that it need not look again before each prompt. */
   agentSeenOn: string | null;
+  /** The machine that stood still when it was last looked at, so that its page is told once. */
+  stalledOn: string | null;
   /** The last look at what the machine does by itself: work shows in the difference of two. */
   lastLook: Look | null;
   /** The session's last activity when its page was told what keeps it awake: told once for each time it falls silent. */

@@ -4,7 +4,7 @@ import { cancelFrame } from '../acp/frames.ts';
 import { agentProcessSchema, isSameProcess, sightAgent } from '../guest/agent-process.ts';
 import { GuestCommandError } from '../guest/run-script.ts';
 import { notifyAgent } from './agent-requests.ts';
-import { type Driver, guestOf, inOrg } from './driver.ts';
+import { addEvent, type Driver, guestOf, inOrg, readSession } from './driver.ts';
 import type { Following, FollowOptions } from './follow-agent.ts';
 
 /**
@@ -23,6 +23,11 @@ export async function watchAgent(driver: Driver, options: FollowOptions, followi
     try {
       const facts = await readFacts(driver, options);
       if (facts.moved) return following.finish({ kind: 'moved' });
+      if (Date.now() - following.heardAt > patience.agentProbeMs && (await standsStill(driver, options.reader.machineId))) {
+        // That is no silence of the agent's.
+        following.heardAt = Date.now();
+        continue;
+      }
       const silentMs = Date.now() - following.heardAt;
       if (cancelledAt === null && (facts.cancel || silentMs > options.silenceMs)) {
         cancelledAt = Date.now();
@@ -40,6 +45,19 @@ export async function watchAgent(driver: Driver, options: FollowOptions, followi
         driver.log.error({ event: 'agent.watch_failed', err: error }, 'watch failed');
     }
   }
+}
+
+/** A machine that its host had to stop says nothing and loses nothing. Told once for each time. */
+async function standsStill(driver: Driver, machineId: string): Promise<boolean> {
+  const session = await readSession(driver);
+  const { host } = await guestOf(driver, session);
+  const { stalled } = await host.machine(machineId);
+  if (stalled !== null && driver.stalledOn !== machineId) {
+    const title = 'The machine stands still';
+    await addEvent(driver, { kind: 'error', title, detail: `${stalled}.`, nextStep: 'Free space on the host. Nothing is lost.' });
+  }
+  driver.stalledOn = stalled === null ? null : machineId;
+  return stalled !== null;
 }
 
 async function readFacts(driver: Driver, { session, reader }: FollowOptions) {

@@ -30,6 +30,7 @@ class FakeProcess {
   readonly ref: ProcessRef;
   readonly socketDir: string;
   state: RunState;
+  isStalled = false;
   guest: Guest;
   console = '';
   cpuMs = 0;
@@ -138,6 +139,10 @@ class FakeVm implements Vm {
     this.agent = new FakeAgent(of);
   }
 
+  get isStalled(): boolean {
+    return this.#of.isStalled;
+  }
+
   async runState(): Promise<RunState> {
     return this.#of.state;
   }
@@ -153,6 +158,7 @@ class FakeVm implements Vm {
   async run(): Promise<void> {
     if (this.#of.state === 'empty') throw new HostdError('conflict', { message: 'no state yet', phase: 'fake.run' });
     this.#of.state = 'running';
+    this.#of.isStalled = false;
     this.#of.cpuMs += 10;
   }
 

@@ -36,6 +36,7 @@ class QemuVm implements Vm {
   readonly #parts: Parts;
   readonly #qmp: QmpClient;
   #released = false;
+  #stalled = false;
 
   constructor(parts: Parts, agent: QemuGuestAgent) {
     this.#parts = parts;
@@ -50,6 +51,8 @@ class QemuVm implements Vm {
     const halted = new Promise<'halted'>((resolve) => {
       this.#qmp.onEvent = (name, data) => {
         if (name === 'SHUTDOWN' && data.guest === true) resolve('halted');
+        // QEMU stops the guest for this alone; any other error of the disk is the guest's to see (werror=enospc).
+        if (name === 'BLOCK_IO_ERROR' && data.nospace === true) this.#stalled = true;
       };
     });
     const first = await Promise.race([halted, this.#qmp.closed]);
@@ -65,8 +68,12 @@ class QemuVm implements Vm {
     const { status } = statusSchema.parse(await this.#qmp.execute('query-status'));
     if (status === 'running') return 'running';
     if (status === 'inmigrate') return 'empty';
-    if (['shutdown', 'guest-panicked', 'internal-error', 'io-error'].includes(status)) return 'ended';
+    if (['shutdown', 'guest-panicked', 'internal-error'].includes(status)) return 'ended';
     return 'paused';
+  }
+
+  get isStalled(): boolean {
+    return this.#stalled;
   }
 
   async load({ path, sha256 }: { path: string; sha256: string }): Promise<void> {
@@ -87,6 +94,7 @@ class QemuVm implements Vm {
     if ((await this.runState()) === 'empty') {
       throw new HostdError('conflict', { message: 'this machine holds no state yet', phase: 'qemu.run' });
     }
+    this.#stalled = false;
     await this.#qmp.execute('cont');
   }
 

@@ -149,6 +149,7 @@ export class FakeHost {
       createdAt: new Date().toISOString(),
       timingsMs: { qemu: 1, loaded: 2, running: 3, guest: 4, ssh: 5 },
       exitReason: null,
+      stalled: null,
     };
   }
 
