@@ -46,6 +46,8 @@ const run = promisify(execFile);
 const PART_NAMES = ['hostd', 'web', 'worker'] as const;
 const HEALTH_DEADLINE_MS = 120_000;
 const REST_DEADLINE_MS = 30_000;
+const UNMOUNT_DEADLINE_MS = 10_000;
+const UNMOUNT_AGAIN_MS = 200;
 const WEB_SOURCES = [
   'app',
   'components',
@@ -276,7 +278,17 @@ export async function startWarren(options: StartOptions): Promise<Running> {
 /** hostd may have mounted a file system of its own on its directory; a clone must be removable once Warren is stopped. */
 async function unmountMachines(dir: string): Promise<void> {
   const mounts = await readFile('/proc/mounts', 'utf8').catch(() => '');
-  if (mounts.includes(` ${dir} xfs `)) await run('umount', [dir]).catch(() => {});
+  if (!mounts.includes(` ${dir} xfs `)) return;
+  // The kernel takes the mounts of a machine's jail apart a moment after its last process is gone.
+  for (const deadline = performance.now() + UNMOUNT_DEADLINE_MS; ; ) {
+    const failure = await run('umount', [dir]).then(
+      () => null,
+      (cause: unknown) => (cause instanceof Error ? cause.message : String(cause)),
+    );
+    if (failure === null) return;
+    if (performance.now() > deadline) return console.log(`  ! ${dir} stays mounted: ${failure.trim()}`);
+    await new Promise((resolve) => setTimeout(resolve, UNMOUNT_AGAIN_MS));
+  }
 }
 
 /** Best effort: what does not come to rest in time is adopted by the next start. */

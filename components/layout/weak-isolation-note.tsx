@@ -7,7 +7,7 @@ export function WeakIsolationNote({ reasons }: { reasons: string[] }) {
   return (
     <p role="note" title={why} className="flex shrink-0 items-center gap-1.5 border-b bg-warn-soft px-3 py-1 text-warn text-xs">
       <ShieldAlert aria-hidden className="size-3.5 shrink-0" />
-      <span className="truncate">For evaluation: do not run code here that you do not trust. {why}</span>
+      <span className="truncate">For evaluation, not for code that you do not trust: {why}</span>
     </p>
   );
 }
