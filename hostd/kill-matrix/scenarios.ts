@@ -1,6 +1,6 @@
 import type { FaultPoint } from '../fault/fault-point.ts';
 import { findBroken, lookAround } from './invariants.ts';
-import { clean, killProcess, type Subject, VERBS, type Verb } from './verbs.ts';
+import { clean, killProcess, live, type Subject, VERBS, type Verb } from './verbs.ts';
 import type { World } from './world.ts';
 
 /*
@@ -76,7 +76,7 @@ export async function runScenario(world: World, { verb, point, victim }: Scenari
   if (action === 'hold') hostd.release();
   const answer = await asked;
   // Nobody waits for the verb any more; who asks again gets in line behind it.
-  if (victim === 'worker') await verb.ask(world, subject, new AbortController().signal).catch(() => {});
+  if (victim === 'worker') await verb.ask(world, subject, live).catch(() => {});
   await world.settle();
   const settledMs = performance.now() - struckAt;
   // hostd notices a moment later that a process has gone, and brings snapshots to the disk in the background.

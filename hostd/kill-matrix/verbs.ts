@@ -1,4 +1,4 @@
-import type { FaultPoint } from '../fault/fault-point.ts';
+import { FAULT_POINTS, type FaultPoint } from '../fault/fault-point.ts';
 import { endProcess, findByArgument } from '../hypervisor/qemu/process.ts';
 import type { World } from './world.ts';
 
@@ -22,7 +22,12 @@ export type Verb = {
   verify: (world: World, subject: Subject, processKilled: boolean) => Promise<string[]>;
 };
 
-const live = new AbortController().signal;
+/** The points of a verb are those that bear its name: a new one is struck without being listed here. */
+const pointsOf = (verb: string) => FAULT_POINTS.filter((point) => point.startsWith(`${verb}.`));
+const fromOn = (points: readonly FaultPoint[], first: FaultPoint) => points.slice(points.indexOf(first));
+
+/** Of a caller that stays. */
+export const live = new AbortController().signal;
 const isBroken = (found: string | null): found is string => found !== null;
 
 const fork = async (world: World, { machineId }: Subject) => void (await world.create(machineId, world.forkOfBase));
@@ -35,27 +40,9 @@ const remove = (world: World, { machineId }: Subject, signal: AbortSignal) =>
 
 const create: Verb = {
   name: 'create',
-  points: [
-    'create.lease_written',
-    'create.admitted',
-    'create.files_made',
-    'create.qemu_started',
-    'create.process_recorded',
-    'create.attached',
-    'create.state_loaded',
-    'create.running',
-    'create.woken',
-    'create.channel_open',
-  ],
-  alive: [
-    'create.qemu_started',
-    'create.process_recorded',
-    'create.attached',
-    'create.state_loaded',
-    'create.running',
-    'create.woken',
-    'create.channel_open',
-  ],
+  points: pointsOf('create'),
+  // A process is started here, and stays to the end.
+  alive: fromOn(pointsOf('create'), 'create.qemu_started'),
   prepare: async () => {},
   ask: (world, { machineId }, signal) => world.create(machineId, world.forkOfBase, 1, signal),
   verify: async (world, subject) => {
@@ -66,15 +53,8 @@ const create: Verb = {
 
 const suspendVerb: Verb = {
   name: 'suspend',
-  points: [
-    'suspend.recorded',
-    'suspend.guest_parked',
-    'suspend.state_saved',
-    'suspend.manifest_written',
-    'suspend.qemu_gone',
-    'suspend.renamed',
-    'suspend.machine_discarded',
-  ],
+  // What comes after the answer is nobody's to ask for again.
+  points: pointsOf('suspend').filter((point) => point !== 'suspend.durable'),
   alive: ['suspend.recorded', 'suspend.guest_parked', 'suspend.state_saved', 'suspend.manifest_written'],
   prepare: fork,
   ask: (world, subject, signal) => suspend(world, subject, 1, signal),
@@ -99,8 +79,8 @@ const suspendVerb: Verb = {
 
 const checkpoint: Verb = {
   name: 'checkpoint',
-  points: ['checkpoint.prepared', 'checkpoint.state_saved', 'checkpoint.manifest_written', 'checkpoint.renamed'],
-  alive: ['checkpoint.prepared', 'checkpoint.state_saved', 'checkpoint.manifest_written', 'checkpoint.renamed'],
+  points: pointsOf('checkpoint'),
+  alive: pointsOf('checkpoint'),
   prepare: fork,
   ask: (world, subject, signal) => keep(world, subject, signal),
   verify: async (world, subject, processKilled) => {
@@ -120,7 +100,7 @@ const checkpoint: Verb = {
 
 const rewind: Verb = {
   name: 'rewind',
-  points: ['rewind.qemu_gone', 'rewind.discarded'],
+  points: pointsOf('rewind'),
   alive: [],
   prepare: async (world, subject) => {
     await fork(world, subject);
