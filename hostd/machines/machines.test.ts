@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, writeFil
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createMachineSchema, holdsMemory, type MachineSource } from '../contract/machines.ts';
+import { armFault } from '../fault/fault-point.ts';
 import { requireSnapshot, writeManifest } from '../storage/snapshots.ts';
 import type { Machines } from './machines.ts';
 import type { FakeGuestSide } from './testing/fake-guest-side.ts';
@@ -160,6 +161,23 @@ describe('suspending a machine', () => {
     expect(guest.calls.slice(-3)).toEqual(['gone', 'attach adopted', 'ready']);
     expect((await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).processGone).toBe(true);
   });
+
+  it.each(['suspend.manifest_written', 'suspend.qemu_gone', 'suspend.renamed', 'suspend.machine_discarded'] as const)(
+    'is finished by the next try when the disk fails at %s',
+    async (point) => {
+      await machines.create(MACHINE, aRequest(IMAGE));
+      armFault({ point, action: 'EIO' });
+      await expect(machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).rejects.toMatchObject({ message: /EIO/ });
+      if (point !== 'suspend.machine_discarded') {
+        const other = machines.suspend(MACHINE, { lease: 1, snapshotId: SECOND });
+        await expect(other).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining(SNAPSHOT) });
+      }
+      const { snapshot, processGone } = await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+      expect(processGone).toBe(true);
+      expect(snapshot.snapshotId).toBe(SNAPSHOT);
+      expect(await machines.list()).toEqual([]);
+    },
+  );
 });
 
 describe('a checkpoint', () => {

@@ -2,13 +2,12 @@ import { readdir } from 'node:fs/promises';
 import { messageOf } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
 import { forgetOldLeases } from '../storage/leases.ts';
-import { readManifest } from '../storage/snapshots.ts';
 import { discard, emptyTrash } from '../storage/trash.ts';
 import { type MachineContext, toGuestMachine } from './context.ts';
 import { connect, endMachine, markExited } from './exit.ts';
-import { listRecords, type MachineRecord, readRecord, socketDirOf, writeRecord } from './record.ts';
+import { listRecords, readRecord, socketDirOf, writeRecord } from './record.ts';
 import { endSpares } from './spares.ts';
-import { finishSuspend, goOn } from './suspend-machine.ts';
+import { canFinish, finishSuspend, goOn } from './suspend-machine.ts';
 
 /**
  * Brings the data directory and the process table in line after hostd ended, however it did: takes up what runs, finishes or
@@ -40,7 +39,7 @@ async function recoverMachine(ctx: MachineContext, machineId: string): Promise<v
   // One of a former release holds the machine's credentials, which belong on no disk.
   await writeRecord(ctx.layout, record);
   if (record.phase === 'exited') return;
-  if (record.phase === 'suspending' && (await canFinish(ctx, record))) return finishSuspend(ctx, record);
+  if (await canFinish(ctx, record)) return finishSuspend(ctx, record);
 
   const ref = { machineId, socketDir: socketDirOf(ctx.layout, record), logPath: ctx.layout.machine(machineId).qemuLog };
   const vm = record.process && (await ctx.driver.adopt({ ...ref, process: record.process }));
@@ -60,15 +59,6 @@ async function recoverMachine(ctx: MachineContext, machineId: string): Promise<v
     await goOn(ctx, record, vm);
   }
   ctx.log.info({ event: 'machine.adopted', machineId, pid: vm.process.pid }, 'a running machine was taken up');
-}
-
-/** The manifest is in the machine's directory, or already in the snapshot's. */
-async function canFinish(ctx: MachineContext, record: MachineRecord): Promise<boolean> {
-  if (record.snapshotId === null) return false;
-  const found =
-    (await readManifest(ctx.layout, ctx.layout.machine(record.machineId).vm)) ??
-    (await readManifest(ctx.layout, ctx.layout.snapshot(record.snapshotId)));
-  return found?.machineId === record.machineId && found.snapshotId === record.snapshotId;
 }
 
 async function removeHalfMade(ctx: MachineContext, machineId: string): Promise<void> {

@@ -31,14 +31,18 @@ const FAREWELL_DEADLINE_MS = 6_000;
 
 /**
  * Stops the machine, writes its device state, ends QEMU and turns its files into the snapshot. Repeating the call returns the
- * snapshot that is there. When a step before the manifest fails the machine runs on. A machine that has exited becomes a
- * snapshot of its disk alone, so that nothing on it is lost.
+ * snapshot that is there. When a step before the manifest fails the machine runs on; after it, repeating the call finishes.
+ * A machine that has exited becomes a snapshot of its disk alone, so that nothing on it is lost.
  */
 export async function suspendMachine(ctx: MachineContext, machineId: string, input: SuspendMachine): Promise<SuspendResult> {
   const requestedAt = performance.now();
   return ctx.locks.run(machineId, async () => {
     await requireLease(ctx.layout, machineId, input.lease);
     let record = await readRecord(ctx.layout, machineId);
+    if (record && (await canFinish(ctx, record))) {
+      if (record.snapshotId === input.snapshotId) return finish(ctx, record, requestedAt);
+      throw conflict(`machine ${machineId} is about to become snapshot ${record.snapshotId}: ask for that one`);
+    }
     const done = await readManifest(ctx.layout, ctx.layout.snapshot(input.snapshotId));
     if (done && done.machineId === machineId && record === null) return resultOf(ctx, done);
     if (done) throw conflict(`snapshot ${input.snapshotId} exists already: choose a new id`);
@@ -51,11 +55,20 @@ export async function suspendMachine(ctx: MachineContext, machineId: string, inp
     await faultPoint('suspend.recorded');
     if (record.exitReason === null) await saveOrGoOn(ctx, suspending);
     else await keepDisk(ctx, suspending);
-    await finishSuspend(ctx, suspending);
-    const releasedMs = Math.round(performance.now() - requestedAt);
-    await writeFile(ctx.layout.snapshot(input.snapshotId).releasedMs, String(releasedMs));
-    return resultOf(ctx, await requireSnapshot(ctx.layout, input.snapshotId), record.process);
+    return finish(ctx, suspending, requestedAt);
   });
+}
+
+async function finish(ctx: MachineContext, record: MachineRecord, requestedAt: number): Promise<SuspendResult> {
+  const snapshotId = record.snapshotId!;
+  try {
+    await finishSuspend(ctx, record);
+    const releasedMs = Math.round(performance.now() - requestedAt);
+    await writeFile(ctx.layout.snapshot(snapshotId).releasedMs, String(releasedMs));
+  } catch (error) {
+    throw asDiskError(error, 'machine.suspend');
+  }
+  return resultOf(ctx, await requireSnapshot(ctx.layout, snapshotId), record.process);
 }
 
 async function saveOrGoOn(ctx: MachineContext, record: MachineRecord): Promise<void> {
@@ -104,6 +117,15 @@ async function keepDisk(ctx: MachineContext, record: MachineRecord): Promise<voi
   const { vm: files } = ctx.layout.machine(record.machineId);
   const manifest = await manifestOf(ctx, record, { snapshotId: record.snapshotId!, files, memory: null });
   await writeManifest(ctx.layout, files, manifest);
+}
+
+/** Whether the machine has its manifest, in its own directory or already in the snapshot's: nothing is left but to finish. */
+export async function canFinish(ctx: MachineContext, record: MachineRecord): Promise<boolean> {
+  if (record.phase !== 'suspending' || record.snapshotId === null) return false;
+  const found =
+    (await readManifest(ctx.layout, ctx.layout.machine(record.machineId).vm)) ??
+    (await readManifest(ctx.layout, ctx.layout.snapshot(record.snapshotId)));
+  return found?.machineId === record.machineId && found.snapshotId === record.snapshotId;
 }
 
 /** What is left once the manifest is written. Safe to repeat, also by a hostd that finds the machine half way. */
