@@ -11,7 +11,8 @@ import { LastBytes } from './last-bytes.ts';
 export async function execByAgent(agent: GuestAgent, input: ExecRequest): Promise<ExecResult> {
   const startedAt = performance.now();
   const script = `set -a; . /etc/environment; set +a; ${buildCommand(input)}`;
-  const done = await agent.exec(['/bin/bash', '-c', script], {
+  // Not bash, which sshd would start: this one starts in half the time, and the command line is POSIX.
+  const done = await agent.exec(['/bin/sh', '-c', script], {
     timeoutMs: input.timeoutMs + CHANNEL_GRACE_MS,
     ...(input.stdin === undefined ? {} : { stdin: input.stdin.toString() }),
   });

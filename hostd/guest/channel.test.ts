@@ -67,6 +67,19 @@ describe.skipIf(!hasSshd)(
       expect(sshd.started()).toBe(2);
     });
 
+    it('says nothing to a woken sshd before somebody needs it, and parks with the same banner', async () => {
+      const channel = await open();
+      await channel.client(20_000);
+      const carried = await channel.park(20_000);
+      sshd.handOver(() => channel.close());
+      const next = await open({ origin: 'resume', carried });
+      expect(next.isWaiting).toBe(true);
+      expect(await next.park(20_000)).toBe(carried);
+      sshd.handOver(() => next.close());
+      expect(await say(await open({ origin: 'resume', carried }), 'awake')).toBe('awake\n');
+      expect(sshd.started()).toBe(2);
+    });
+
     it('takes up a guest that was frozen in the middle of a connection', async () => {
       const channel = await open();
       await channel.client(20_000);

@@ -49,6 +49,8 @@ export class GuestChannel {
   #waiters = new Set<() => void>();
   #closing = false;
   #nudge: boolean;
+  /** Until `open`. */
+  #carried: Buffer | null = null;
   /** How long the last connect took from socket to proxy, and whether the carried banner was of use. */
   lastConnect: { ms: number; carried: boolean } | null = null;
 
@@ -72,7 +74,10 @@ export class GuestChannel {
     return this.#closing;
   }
 
-  /** Connects the socket, which must exist, and goes on by itself from there. Does not wait for the guest. */
+  /**
+   * Connects the socket, which must exist, and goes on by itself from there. Does not wait for the guest. With a banner carried
+   * over a suspend the handshake waits for `open`.
+   */
   async start(): Promise<void> {
     const port = await GuestPort.connect(this.#options.socketPath);
     if (this.#closing) return port.close();
@@ -82,11 +87,25 @@ export class GuestChannel {
     const banner = isRestored ? parseCarriedBanner(carried) : null;
     // Whatever this sshd was doing when it was frozen, it has said its banner already or cannot say it: start over.
     if (isRestored && !banner) port.nudge();
-    void this.#keepConnected(banner);
+    if (banner) this.#carried = banner;
+    else void this.#keepConnected(null);
+  }
+
+  /** Whether the handshake waits for `open`. */
+  get isWaiting(): boolean {
+    return this.#carried !== null;
+  }
+
+  /** Begins the handshake if it waits for that. `client` does so too. */
+  open(): void {
+    const carried = this.#carried;
+    this.#carried = null;
+    if (carried && !this.#closing) void this.#keepConnected(carried);
   }
 
   /** The connected client, at once or within the deadline. Rejects with `guest_unreachable`. */
   async client(deadlineMs: number): Promise<Client> {
+    this.open();
     const deadline = AbortSignal.timeout(deadlineMs);
     while (!this.#client) {
       if (this.#closing) throw unreachable(this.#options.machineId, 'it is being suspended or removed');
@@ -200,8 +219,11 @@ export class GuestChannel {
    */
   async park(deadlineMs: number): Promise<string | null> {
     const client = this.#client;
+    const carried = this.#carried;
     this.#closing = true;
     this.#setClient(null);
+    // That sshd has not been spoken to yet.
+    if (carried) return carried.toString('latin1');
     if (!client || !this.#port) return null;
     client.end();
     try {

@@ -12,6 +12,7 @@ import type { Logger } from '../logger.ts';
 import type { GuestAgent, GuestMachine, GuestSide } from '../machines/guest-port.ts';
 import { execByAgent } from './agent-exec.ts';
 import { GuestChannel } from './channel.ts';
+import { delay } from './delay.ts';
 import { execInGuest } from './exec.ts';
 import { listFiles, readFileInGuest } from './files.ts';
 import type { SshLogin } from './ssh.ts';
@@ -24,6 +25,14 @@ const READY_DEADLINE_MS = 120_000;
 /** How long a verb waits for a connection that is being made, after a wake or again. Less than its caller waits for the verb. */
 const VERB_DEADLINE_MS = 45_000;
 
+/**
+ * The SSH handshake of a woken guest lets others go first, until nobody has asked anything for a while, but not forever. The guest
+ * has one CPU, and emulated the handshake takes 0.3 s of it; whoever woke it asks it something at once, which the guest agent
+ * answers.
+ */
+const QUIET_MS = 250;
+const QUIET_DEADLINE_MS = 3_000;
+
 type OpenTerminal = { name: string; lastInputAt: Date };
 
 type Guest = {
@@ -33,6 +42,8 @@ type Guest = {
   /** Programs inside trust this host's certificate authority. */
   isTrusting: boolean;
   execs: number;
+  /** When the last of them ended. */
+  askedAt: number;
   terminals: Set<OpenTerminal>;
 };
 
@@ -74,12 +85,14 @@ export class Guests implements GuestSide {
       ...(proxyPort === undefined ? {} : { proxyPort }),
     });
     const { agent } = machine;
-    this.#guests.set(machineId, { agent, channel, proxy, isTrusting: false, execs: 0, terminals: new Set() });
+    this.#guests.set(machineId, { agent, channel, proxy, isTrusting: false, execs: 0, askedAt: 0, terminals: new Set() });
     await channel.start();
   }
 
   async ready({ machineId, egress }: GuestMachine): Promise<void> {
-    await this.#get(machineId).channel.client(READY_DEADLINE_MS);
+    const guest = this.#get(machineId);
+    await untilQuiet(guest);
+    await guest.channel.client(READY_DEADLINE_MS);
     if (egress) await this.#teachTrust(machineId, egress);
   }
 
@@ -134,6 +147,7 @@ export class Guests implements GuestSide {
       return await execInGuest(await this.#client(machineId), input);
     } finally {
       guest.execs -= 1;
+      guest.askedAt = performance.now();
     }
   }
 
@@ -204,5 +218,14 @@ export class Guests implements GuestSide {
 
   egressLog(machineId: string, after: number): EgressLogEntry[] {
     return this.#get(machineId).proxy.log(after);
+  }
+}
+
+async function untilQuiet(guest: Guest): Promise<void> {
+  const since = performance.now();
+  while (guest.channel.isWaiting && performance.now() < since + QUIET_DEADLINE_MS) {
+    const quietMs = guest.execs > 0 ? 0 : performance.now() - Math.max(guest.askedAt, since);
+    if (quietMs >= QUIET_MS) return;
+    await delay(QUIET_MS - quietMs, guest.channel.ended);
   }
 }
