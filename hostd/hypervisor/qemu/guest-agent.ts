@@ -7,7 +7,9 @@ import { JsonLines } from './json-lines.ts';
 const CALL_DEADLINE_MS = 15_000;
 const EXEC_DEADLINE_MS = 30_000;
 const PING_AGAIN_MS = 2_000;
-const EXEC_POLL_MS = [5, 10, 20, 40, 80, 160] as const;
+/** Asked again after this share of the time it has taken so far: a short one is not overslept, a long one not disturbed. */
+const EXEC_POLL_SHARE = 0.2;
+const EXEC_POLL_MS = { min: 5, max: 160 } as const;
 const CLOCK_TOLERANCE_MS = 1_000;
 const CLOCK_SET_BEYOND_MS = 50;
 const READ_BYTES_MAX = 64 * 1024;
@@ -96,11 +98,12 @@ export class QemuGuestAgent implements VmAgent {
     argv: string[],
     { timeoutMs = EXEC_DEADLINE_MS, stdin }: { timeoutMs?: number; stdin?: string } = {},
   ): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-    const deadline = performance.now() + timeoutMs;
+    const startedAt = performance.now();
+    const deadline = startedAt + timeoutMs;
     const [path, ...arg] = argv;
     const input = stdin === undefined ? {} : { 'input-data': Buffer.from(stdin).toString('base64') };
     const { pid } = expect(pidSchema, await this.#call('guest-exec', { path, arg, 'capture-output': true, ...input }, timeoutMs));
-    for (let round = 0; ; round += 1) {
+    for (;;) {
       const status = expect(
         execStatusSchema,
         await this.#call('guest-exec-status', { pid }, Math.max(1, deadline - performance.now())),
@@ -109,7 +112,8 @@ export class QemuGuestAgent implements VmAgent {
         return { exitCode: status.exitcode ?? -1, stdout: decode(status['out-data']), stderr: decode(status['err-data']) };
       }
       if (performance.now() > deadline) throw unreachable(`${path} did not end within ${timeoutMs} ms`);
-      await new Promise((resolve) => setTimeout(resolve, EXEC_POLL_MS[Math.min(round, EXEC_POLL_MS.length - 1)]));
+      const waitMs = (performance.now() - startedAt) * EXEC_POLL_SHARE;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(waitMs, EXEC_POLL_MS.min), EXEC_POLL_MS.max)));
     }
   }
 
