@@ -5,7 +5,7 @@ import { HostdError } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
 import type { Vm } from '../hypervisor/driver.ts';
 import { asDiskError } from '../storage/files.ts';
-import { requireLease } from '../storage/leases.ts';
+import { takeLease } from '../storage/leases.ts';
 import { discard } from '../storage/trash.ts';
 import { requireCapacity } from './capacity.ts';
 import { collectConsole, readConsole } from './console.ts';
@@ -31,12 +31,17 @@ type Stamp = (step: string) => void;
 export async function createMachine(ctx: MachineContext, machineId: string, input: CreateMachine): Promise<MachineView> {
   const requestedAt = performance.now();
   return ctx.locks.run(machineId, async () => {
-    await requireLease(ctx.layout, machineId, input.lease);
+    const lease = await takeLease(ctx.layout, machineId, input.lease);
     await faultPoint('create.lease_written');
     const existing = await readRecord(ctx.layout, machineId);
-    if (existing) return toMachineView(await takeOver(ctx, existing, input), ctx.connected.get(machineId) ?? null);
+    if (existing) {
+      await lease.onDisk;
+      return toMachineView(await takeOver(ctx, existing, input), ctx.connected.get(machineId) ?? null);
+    }
     const { egress, ...request } = input;
-    return makeMachine(ctx, machineId, request, { egress, requestedAt });
+    const made = await makeMachine(ctx, machineId, request, { egress, requestedAt });
+    await lease.onDisk;
+    return made;
   });
 }
 

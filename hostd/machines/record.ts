@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { z } from 'zod';
 import { ACCELERATORS, createMachineSchema, type MachineView } from '../contract/machines.ts';
 import type { Vm } from '../hypervisor/driver.ts';
-import { readIfExists, writeAtomically } from '../storage/files.ts';
+import { readIfExists, replaceFile, writeAtomically } from '../storage/files.ts';
 import type { Layout } from '../storage/layout.ts';
 
 /**
@@ -52,8 +52,10 @@ export async function readRecord(layout: Layout, machineId: string): Promise<Mac
   }
 }
 
+/** Of a machine that is still being made nothing is left after a crash of the host, so its record does not wait for the disk. */
 export async function writeRecord(layout: Layout, record: MachineRecord): Promise<MachineRecord> {
-  await writeAtomically(layout.machine(record.machineId).record, `${JSON.stringify(record, null, 2)}\n`);
+  const write = record.phase === 'starting' ? replaceFile : writeAtomically;
+  await write(layout.machine(record.machineId).record, `${JSON.stringify(record, null, 2)}\n`);
   return record;
 }
 

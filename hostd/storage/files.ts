@@ -32,19 +32,27 @@ export function asDiskError(error: unknown, phase: string): unknown {
   });
 }
 
-/** Writes a file so that a reader, or a start after a crash, sees the old text or the new, never a part. Mode 0600. */
+/** Writes a file so that a reader, or a start after a crash of the host, sees the old text or the new, never a part. Mode 0600. */
 export async function writeAtomically(file: string, text: string): Promise<void> {
+  await replaceFile(file, text, { sync: true });
+  await syncPath(path.dirname(file));
+}
+
+/**
+ * The same without waiting for the disk: a crash of this process loses nothing, one of the host may leave a file that says
+ * nothing.
+ */
+export async function replaceFile(file: string, text: string, { sync = false } = {}): Promise<void> {
   const temporary = `${file}.${randomBytes(4).toString('hex')}.new`;
   try {
     const handle = await open(temporary, 'wx', 0o600);
     try {
       await handle.writeFile(text);
-      await handle.sync();
+      if (sync) await handle.sync();
     } finally {
       await handle.close();
     }
     await rename(temporary, file);
-    await syncPath(path.dirname(file));
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;

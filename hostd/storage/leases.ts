@@ -1,7 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { HostdError } from '../errors.ts';
-import { readIfExists, writeAtomically } from './files.ts';
+import { readIfExists, replaceFile, syncPath } from './files.ts';
 import type { Layout } from './layout.ts';
 
 /** A verb delayed for longer than this is no longer feared. */
@@ -14,6 +14,15 @@ const KEPT_MS = 7 * 24 * 3_600_000;
  * @throws `stale_lease`
  */
 export async function requireLease(layout: Layout, machineId: string, lease: number): Promise<void> {
+  await (await takeLease(layout, machineId, lease)).onDisk;
+}
+
+/**
+ * The same for a verb that a crash of the host undoes as a whole: it need not wait for the disk before it is done.
+ *
+ * @returns `onDisk`, to be waited for before the verb is told to have succeeded
+ */
+export async function takeLease(layout: Layout, machineId: string, lease: number): Promise<{ onDisk: Promise<void> }> {
   const file = layout.lease(machineId);
   const seen = Number((await readIfExists(file)) ?? 0);
   if (lease < seen) {
@@ -22,7 +31,12 @@ export async function requireLease(layout: Layout, machineId: string, lease: num
       phase: 'lease',
     });
   }
-  if (lease > seen) await writeAtomically(file, String(lease));
+  if (lease === seen) return { onDisk: Promise.resolve() };
+  await replaceFile(file, String(lease));
+  const onDisk = syncPath(file).then(() => syncPath(path.dirname(file)));
+  // A verb that fails first does not come to wait for it.
+  onDisk.catch(() => {});
+  return { onDisk };
 }
 
 /** Drops the numbers of machines that are long gone. */
