@@ -1,7 +1,11 @@
+import { existsSync } from 'node:fs';
+import { layoutOf } from '../hostd/storage/layout.ts';
 import { newLease } from './guest/prepare.ts';
 import { proveAwake, renewSecret } from './guest/verifier.ts';
 import { type Hostd, NO_EGRESS } from './hostd.ts';
 import type { Side, SleepTimes, WakeTimes } from './side.ts';
+
+const DURABLE_AGAIN_MS = 5;
 
 /** The subject: a machine made from a template through hostd's HTTP API, asleep and awake in turn. */
 export class WarrenSide implements Side {
@@ -54,6 +58,8 @@ export class WarrenSide implements Side {
 
   async sleep(): Promise<SleepTimes> {
     this.#secret = await renewSecret(this.guest);
+    // A machine that was used has its SSH connection, which a suspend must end.
+    await this.#hostd.client.exec(this.machineId, { argv: ['true'], user: 'root', network: true });
     const former = this.#latest;
     const snapshotId = this.#nextSnapshot();
     await this.#hostd.client.removeSnapshot(snapshotId);
@@ -62,8 +68,15 @@ export class WarrenSide implements Side {
     const releasedMs = performance.now() - startedAt;
     if (!processGone) throw new Error('hostd says that the machine sleeps, and its process is still there');
     this.#latest = snapshotId;
+    await this.#untilDurable(snapshotId);
     if (former) await this.#hostd.client.removeSnapshot(former);
     return { releasedMs };
+  }
+
+  /** What hostd still writes would be in the way of whoever is measured next. */
+  async #untilDurable(snapshotId: string): Promise<void> {
+    const { durable } = layoutOf(this.#hostd.dataDir).snapshot(snapshotId);
+    while (!existsSync(durable)) await new Promise((resolve) => setTimeout(resolve, DURABLE_AGAIN_MS));
   }
 
   /** A snapshot of the machine while it runs. */
