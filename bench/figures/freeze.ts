@@ -6,7 +6,7 @@ import type { Figures } from '../goals.ts';
 import { type RunInGuest, VERIFIER } from '../guest/verifier.ts';
 import type { Hostd } from '../hostd.ts';
 import { orderOfRound, type Ratio, ratioOfPairs, summarize } from '../stats.ts';
-import { type Arrival, frozenFor, TickReader } from './ticks.ts';
+import { frozenFor, TickReader } from './ticks.ts';
 
 const TICKS = '/run/warren-ticks';
 /** Long enough on both sides of the act that some ticks arrive without delay. */
@@ -54,7 +54,7 @@ export function followThroughPort(socketPath: string): Freezable['follow'] {
   };
 }
 
-/** The guest counts milliseconds; what the host's clock says when each number comes out tells for how long it stood still. */
+/** The guest tells what its clock shows; what the host's says when each number comes out tells for how long it stood still. */
 async function frozenDuring({ guest, follow, act }: Freezable): Promise<number> {
   const reader = new TickReader();
   const over = new AbortController();
@@ -68,7 +68,7 @@ async function frozenDuring({ guest, follow, act }: Freezable): Promise<number> 
     await act();
     const endedAt = performance.now();
     await settle(WINDOW_MS);
-    return frozenFor(reader.arrivals as Arrival[], startedAt, endedAt);
+    return frozenFor(reader, startedAt, endedAt);
   } finally {
     over.abort();
     await following.catch(() => undefined);

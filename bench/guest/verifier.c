@@ -11,8 +11,8 @@
  *   fill MIB SEED    holds that much more memory, every page made from the seed and its number
  *   check            compares every held page with what it must be: PAGES MISMATCHES
  *   hold FILE PORT   opens and locks the file, listens on the port; both are held from now on
- *   tick FILE        appends a counter to the file a thousand times a second; `tick -` stops
- *   work BLOCKS      hashes that many blocks of 64 bytes
+ *   tick FILE        appends the time by the guest's clock (ms since it booted) to the file every 5 ms; `tick -` stops
+ *   work BLOCKS      hashes that many blocks of 64 bytes: MICROSECONDS it took by the guest's clock
  *
  * C, because it must not change what it measures: it starts in milliseconds under emulation where Node takes seconds, idles
  * without timers or a garbage collector, and adds 100 KB to a guest. It is linked statically, so it runs in any guest.
@@ -172,15 +172,19 @@ static int hold(const char *file, int port) {
   return listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 4) ? -1 : 0;
 }
 
+static uint64_t now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static void *tick(void *unused) {
   (void)unused;
-  struct timespec due;
-  clock_gettime(CLOCK_MONOTONIC, &due);
-  for (uint64_t n = 0; ticking; n++) {
-    if (dprintf(tick_fd, "%llu\n", (unsigned long long)n) < 0) break;
-    due.tv_nsec += 1000000;
-    if (due.tv_nsec >= 1000000000) { due.tv_nsec -= 1000000000; due.tv_sec++; }
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+  const struct timespec pause = {.tv_nsec = 5000000};
+  while (ticking) {
+    uint64_t now = now_us();
+    if (dprintf(tick_fd, "%llu.%03llu\n", (unsigned long long)(now / 1000), (unsigned long long)(now % 1000)) < 0) break;
+    nanosleep(&pause, NULL);
   }
   return NULL;
 }
@@ -226,7 +230,12 @@ static void answer(char *line, char *to) {
   }
   else if (!strcmp(verb, "hold") && a && b) { ok = hold(a, atoi(b)); strcpy(to, "held"); }
   else if (!strcmp(verb, "tick") && a) { ok = set_tick(a); strcpy(to, "set"); }
-  else if (!strcmp(verb, "work") && a) { work(strtoull(a, 0, 10)); ok = 0; strcpy(to, "worked"); }
+  else if (!strcmp(verb, "work") && a) {
+    uint64_t since = now_us();
+    work(strtoull(a, 0, 10));
+    ok = 0;
+    sprintf(to, "%llu", (unsigned long long)(now_us() - since));
+  }
   if (ok) sprintf(to, "error %s", errno ? strerror(errno) : "no such request");
 }
 
