@@ -6,6 +6,8 @@ import type { WarrenSide } from '../warren-side.ts';
 
 /** Every so many cycles the sleeping machine is also forked, twice, and the forks are compared. */
 const FORK_EVERY = 5;
+/** A guest that says nothing for longer hangs; on a busy computer one takes its time. */
+const HANG_MS = 300_000;
 const DISTINCT = 'cat /etc/machine-id; sha256sum </etc/warren/ssh_host_ed25519_key';
 
 export type SoakResult = {
@@ -67,7 +69,7 @@ export async function soak({ cycles, subject, hostd, note }: Options): Promise<S
 }
 
 function stateOf(guest: RunInGuest): Promise<string> {
-  return guest(['sh', WORKLOAD, 'state']);
+  return guest(['sh', WORKLOAD, 'state'], { timeoutMs: HANG_MS });
 }
 
 /** A check that finds nothing to compare proves nothing. */
