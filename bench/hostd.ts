@@ -6,6 +6,7 @@ import path from 'node:path';
 import readline from 'node:readline';
 import type { Accelerator } from '../hostd/contract/machines.ts';
 import { isErrno } from '../hostd/storage/files.ts';
+import { HOSTD_NODE_OPTIONS, leanNode } from '../scripts/settings.ts';
 import { createHostClient, type HostClient } from '../server/hosts/host-client.ts';
 import type { RunInGuest } from './guest/verifier.ts';
 
@@ -46,9 +47,10 @@ export class Hostd {
     });
     const token = randomBytes(24).toString('base64url');
     // Dies with us, however we end; machines do not, which is hostd's promise, and the next start removes them.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, MAIN], {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, ...HOSTD_NODE_OPTIONS, MAIN], {
       env: {
         ...{ PATH: SYSTEM_PATH, NODE_ENV: 'production', HOSTD_DATA_DIR: dataDir, HOSTD_PORT: '0', HOSTD_TOKEN: token },
+        ...leanNode(dataDir),
         // Few, as an operator would have; a burst outruns them.
         ...{ HOSTD_ACCELERATOR: accelerator, HOSTD_SPARES: '2', ...env },
       },

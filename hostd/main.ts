@@ -58,7 +58,7 @@ async function start(): Promise<void> {
     isolationLacks: lacks,
     spares: env.HOSTD_SPARES,
     version,
-    ...openObjectStore(env.HOSTD_OBJECT_STORE, layout.chunkCache),
+    ...(await openObjectStore(env.HOSTD_OBJECT_STORE, layout.chunkCache)),
   });
   const prune = () =>
     machines.pruneImages().catch((err) => log.warn({ event: 'image.prune_failed', err }, 'old images could not be removed'));

@@ -14,6 +14,7 @@ import { endMachines, putSessionsToSleep, wakeInterrupted } from './rest.ts';
 import {
   databasePasswords,
   databaseUrlsOf,
+  HOSTD_NODE_OPTIONS,
   hostdEnv,
   hostdOf,
   loadSettings,
@@ -146,7 +147,12 @@ function partsOf(settings: Settings, made: Record<string, string>, demo: Record<
   const node = ['node', '--disable-warning=ExperimentalWarning'];
   const env = { ...process.env, ...made };
   return [
-    { name: 'hostd', argv: [...node, 'hostd/main.ts'], env: hostdEnv(env), healthUrl: `${hostdOf(settings).url}/v1/host` },
+    {
+      name: 'hostd',
+      argv: [...node, ...HOSTD_NODE_OPTIONS, 'hostd/main.ts'],
+      env: hostdEnv(env),
+      healthUrl: `${hostdOf(settings).url}/v1/host`,
+    },
     {
       name: 'web',
       argv: [...node, 'server/index.ts'],

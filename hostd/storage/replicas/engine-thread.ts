@@ -20,7 +20,7 @@ export type EngineThreadData = { location: StoreLocation; cacheDir: string };
 if (parentPort) {
   const port = parentPort;
   const { location, cacheDir } = workerData as EngineThreadData;
-  const engine = new LocalEngine(openStore(location), cacheDir);
+  const engine = new LocalEngine(await openStore(location), cacheDir);
   port.on('message', ({ id, verb, args }: Call) => {
     const onProgress = (progress: unknown) => port.postMessage({ id, kind: 'progress', progress } satisfies Answer);
     const call = engine[verb].bind(engine) as (...args: unknown[]) => Promise<unknown>;

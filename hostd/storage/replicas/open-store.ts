@@ -2,7 +2,6 @@ import { HostdError } from '../../errors.ts';
 import { DirectoryStore } from '../chunks/directory-store.ts';
 import type { ObjectStore } from '../chunks/object-store.ts';
 import { RetryingStore } from '../chunks/retrying-store.ts';
-import { S3Store } from '../chunks/s3-store.ts';
 
 /** Where the copies go, as plain data: it is handed to a thread. */
 export type StoreLocation =
@@ -38,8 +37,11 @@ export function parseStoreLocation(text: string): StoreLocation {
   throw new Error(`is neither file:///absolute/path nor s3://bucket/prefix?endpoint=https://…: ${text}`);
 }
 
-export function openStore(location: StoreLocation): ObjectStore {
-  return new RetryingStore(location.kind === 'directory' ? new DirectoryStore(location.path) : new S3Store(location));
+export async function openStore(location: StoreLocation): Promise<ObjectStore> {
+  if (location.kind === 'directory') return new RetryingStore(new DirectoryStore(location.path));
+  // 34 MiB that a host without S3 does not hold.
+  const { S3Store } = await import('../chunks/s3-store.ts');
+  return new RetryingStore(new S3Store(location));
 }
 
 /** What every verb that needs a store answers without one. */

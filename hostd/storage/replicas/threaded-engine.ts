@@ -87,10 +87,11 @@ export class ThreadedEngine implements Engine {
 }
 
 /** What hostd is started with: nothing when no store is set. */
-export function openObjectStore(
+export async function openObjectStore(
   location: StoreLocation | null,
   cacheDir: string,
-): { objectStore?: { location: string; engine: Engine } } {
+): Promise<{ objectStore?: { location: string; engine: Engine } }> {
   if (location === null) return {};
-  return { objectStore: { location: openStore(location).location, engine: new ThreadedEngine({ location, cacheDir }) } };
+  const { location: name } = await openStore(location);
+  return { objectStore: { location: name, engine: new ThreadedEngine({ location, cacheDir }) } };
 }
