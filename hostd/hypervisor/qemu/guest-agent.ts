@@ -124,20 +124,22 @@ export class QemuGuestAgent implements VmAgent {
     });
   }
 
-  writeFile(path: string, text: string): Promise<void> {
-    return this.#withFile(path, 'w', CALL_DEADLINE_MS, async (handle) => {
+  async writeFile(path: string, text: string): Promise<void> {
+    await this.#withFile(path, 'w', CALL_DEADLINE_MS, async (handle) => {
       await this.#call('guest-file-write', { handle, 'buf-b64': Buffer.from(text).toString('base64') });
-      await this.#call('guest-file-flush', { handle });
     });
   }
 
+  /** A file that was written is on its way only when it is closed, so a refusal of that counts. */
   async #withFile<T>(path: string, mode: 'r' | 'w', timeoutMs: number, use: (handle: number) => Promise<T>): Promise<T> {
     const handle = expect(z.int(), await this.#call('guest-file-open', { path, mode }, timeoutMs));
-    try {
-      return await use(handle);
-    } finally {
-      await this.#call('guest-file-close', { handle }).catch(ignoreRefusal);
-    }
+    const close = () => this.#call('guest-file-close', { handle });
+    const used = await use(handle).catch(async (error) => {
+      await close().catch(() => undefined);
+      throw error;
+    });
+    await (mode === 'w' ? close() : close().catch(ignoreRefusal));
+    return used;
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
