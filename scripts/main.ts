@@ -43,7 +43,8 @@ try {
   else if (command === 'trouble') process.exitCode = await runTrouble(rest);
   else if (command === 'doctor') process.exitCode = await runOnHost('hostd/doctor/main.ts', flags);
   else if (command === 'kill-matrix' && rest[0] === 'hostd')
-    process.exitCode = await runOnHost('hostd/kill-matrix/main.ts', flags);
+    process.exitCode =
+      (await runOnHost('hostd/guest/image/build.ts', [])) || (await runOnHost('hostd/kill-matrix/main.ts', flags));
   else if (command === 'escape-matrix')
     process.exitCode = (await runOnHost('hostd/guest/image/build.ts', [])) || (await runOnHost('scripts/escape/main.ts', flags));
   else throw new Error(`There is no command ${command}.\n${HELP}`);
