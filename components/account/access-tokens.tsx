@@ -90,7 +90,10 @@ function RevokeDialog({ token, onClose }: { token: Token | null; onClose: () => 
   return (
     <ConfirmDialog
       open={token !== null}
-      onClose={onClose}
+      onClose={() => {
+        revoke.reset();
+        onClose();
+      }}
       title={`Revoke ${token?.name ?? ''}?`}
       confirm="Revoke"
       danger

@@ -69,7 +69,10 @@ function MergeDialog({ view: { change, repository, mergeable, threads, session }
   return (
     <ConfirmDialog
       open={open}
-      onClose={onClose}
+      onClose={() => {
+        merge.reset();
+        onClose();
+      }}
       title={`Merge change #${change.number}?`}
       confirm={concerns.length > 0 ? 'Merge anyway' : 'Merge'}
       busy={merge.isPending}
@@ -102,7 +105,10 @@ function CloseDialog({ view: { change, repository, session }, open, onClose }: D
   return (
     <ConfirmDialog
       open={open}
-      onClose={onClose}
+      onClose={() => {
+        close.reset();
+        onClose();
+      }}
       title={`Close change #${change.number}?`}
       confirm="Close change"
       danger

@@ -2,11 +2,10 @@
 import { useRef } from 'react';
 import { useCanWrite, useOrg } from '../layout/org-context.tsx';
 import { AsleepNotice } from '../session/asleep-notice.tsx';
+import { LiveStateBar } from '../session/live-view.tsx';
 import type { SessionView } from '../session/session-page.tsx';
 import { Badge } from '../ui/badge.tsx';
-import { Button } from '../ui/button.tsx';
 import { cn } from '../ui/cn.ts';
-import { Spinner } from '../ui/spinner.tsx';
 import { useDesktop } from './use-desktop.ts';
 
 /** The screen of the session's machine, with the agent's browser on it. Viewers see it and cannot touch it. */
@@ -30,22 +29,7 @@ function LiveDesktop({ sessionId, visible }: { sessionId: string; visible: boole
           <Badge>view only</Badge>
         </span>
       )}
-      {state.kind !== 'open' && (
-        <div role="status" className="flex items-center gap-3 border-t px-3 py-2 text-muted text-xs">
-          {state.kind === 'opening' ? (
-            <>
-              <Spinner /> Opening the machine’s desktop…
-            </>
-          ) : (
-            <>
-              <span className="min-w-0 flex-1">{state.message}</span>
-              <Button size="sm" onClick={reopen}>
-                Open again
-              </Button>
-            </>
-          )}
-        </div>
-      )}
+      <LiveStateBar state={state} opening="Opening the machine’s desktop" onReopen={reopen} />
     </div>
   );
 }

@@ -2,16 +2,15 @@
 import RFB from '@novnc/novnc';
 import { type RefObject, useCallback, useEffect, useRef, useState } from 'react';
 import { useRealtime } from '../realtime/realtime-provider.tsx';
+import type { LiveState } from '../session/live-view.tsx';
 import { SocketChannel } from './socket-channel.ts';
-
-export type DesktopState = { kind: 'opening' } | { kind: 'open' } | { kind: 'ended'; message: string };
 
 type Options = { orgSlug: string; sessionId: string; viewOnly: boolean; visible: boolean };
 
 /** The machine's screen in `host` for as long as it is looked at; unseen it costs the machine nothing. */
 export function useDesktop(host: RefObject<HTMLDivElement | null>, { orgSlug, sessionId, viewOnly, visible }: Options) {
   const { socket, connection } = useRealtime();
-  const [state, setState] = useState<DesktopState>({ kind: 'opening' });
+  const [state, setState] = useState<LiveState>({ kind: 'opening' });
   const [attempt, setAttempt] = useState(0);
   const screen = useRef<RFB | null>(null);
 

@@ -27,6 +27,8 @@ export function CodeEditor({ model, readOnly, onSave }: Props) {
       padding: { top: 8, bottom: 8 },
       lineNumbersMinChars: 4,
       overviewRulerLanes: 0,
+      // A file opens with the cursor on its first word, and all its like would be marked.
+      occurrencesHighlight: 'off',
       smoothScrolling: false,
       fixedOverflowWidgets: true,
     });

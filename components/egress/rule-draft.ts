@@ -1,6 +1,7 @@
 import { EGRESS_METHODS, type EgressMode } from '../../hostd/contract/egress.ts';
 import { type EgressRuleInput, egressRuleInputSchema } from '../../server/egress/contract.ts';
 import type { ApiOutputs } from '../api/trpc.ts';
+import { errorsByField } from '../ui/field-errors.ts';
 
 /** A rule as it stands in the form: text where people type text. */
 export type RuleDraft = {
@@ -10,7 +11,7 @@ export type RuleDraft = {
   ports: string;
   mode: EgressMode;
   /** Empty for any. */
-  methods: readonly string[];
+  methods: readonly (typeof EGRESS_METHODS)[number][];
   /** One a line; empty for any. */
   paths: string;
   webSocket: boolean;
@@ -41,11 +42,9 @@ export function ruleFor({ host, port, reason, method, path }: Denied): RuleDraft
   return { ...base, mode: 'inspect', methods: known, paths: path ?? '', webSocket: reason === 'websocket' };
 }
 
-export type RuleField = keyof EgressRuleInput;
+export type ReadDraft = { rule: EgressRuleInput; errors: Partial<Record<string, string>> };
 
-export type ReadDraft = { rule: EgressRuleInput; errors: Partial<Record<RuleField, string>>; canonicalHost: string | null };
-
-/** What the draft says, what is wrong with it and where, and the host as it will be stored. */
+/** What the draft says, and what is wrong with it and where. */
 export function readDraft(draft: RuleDraft): ReadDraft {
   const inspects = draft.mode === 'inspect';
   const paths = draft.paths
@@ -59,13 +58,9 @@ export function readDraft(draft: RuleDraft): ReadDraft {
       .filter(Boolean)
       .map((text) => (/^\d+$/.test(text) ? Number(text) : Number.NaN)),
     mode: draft.mode,
-    methods: inspects && draft.methods.length > 0 ? (draft.methods as EgressRuleInput['methods']) : null,
+    methods: inspects && draft.methods.length > 0 ? [...draft.methods] : null,
     paths: inspects && paths.length > 0 ? paths : null,
     webSocket: inspects && draft.webSocket,
   };
-  const parsed = egressRuleInputSchema.safeParse(rule);
-  const host = egressRuleInputSchema.shape.host.safeParse(draft.host);
-  const errors: ReadDraft['errors'] = {};
-  for (const { path, message } of parsed.error?.issues ?? []) errors[path[0] as RuleField] ??= message;
-  return { rule, errors, canonicalHost: host.success ? host.data : null };
+  return { rule, errors: errorsByField(egressRuleInputSchema.safeParse(rule).error?.issues) };
 }

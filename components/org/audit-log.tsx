@@ -24,7 +24,8 @@ export function AuditLog() {
     <Section title="Audit">
       <div className="mt-3 overflow-x-auto rounded-lg border bg-surface">
         <table className="w-full text-left text-xs">
-          <thead className="text-faint">
+          {/* Five columns do not fit a phone: there each row is a few lines of its own. */}
+          <thead className="text-faint max-sm:hidden">
             <tr className="border-b [&>th]:px-3 [&>th]:py-1.5 [&>th]:font-medium">
               <th scope="col">When</th>
               <th scope="col">Who</th>
@@ -36,13 +37,16 @@ export function AuditLog() {
           <tbody>
             {log.data.pages.flatMap(({ rows }) =>
               rows.map((row) => (
-                <tr key={row.id} className="border-b align-top last:border-b-0 [&>td]:px-3 [&>td]:py-1.5">
+                <tr
+                  key={row.id}
+                  className="border-b align-top last:border-b-0 max-sm:flex max-sm:flex-wrap max-sm:gap-x-3 max-sm:px-3 max-sm:py-1.5 sm:[&>td]:px-3 sm:[&>td]:py-1.5"
+                >
                   <td className="whitespace-nowrap text-faint">
                     <Ago at={row.at} />
                   </td>
                   <td className="whitespace-nowrap">{row.actorName}</td>
                   <td className="whitespace-nowrap">{row.action}</td>
-                  <td className="font-mono text-2xs text-muted">{row.target}</td>
+                  <td className="font-mono text-2xs text-muted max-sm:basis-full max-sm:break-all">{row.target}</td>
                   <td className="break-all font-mono text-2xs text-faint">{detailsOf(row.details)}</td>
                 </tr>
               )),

@@ -14,7 +14,7 @@ export function Egress() {
         <EgressRules />
       </Section>
       <Section title="Requests" hint="What all machines tried to reach in the last 30 days.">
-        <EgressLog />
+        <EgressLog isLive />
       </Section>
     </>
   );

@@ -34,6 +34,7 @@ export function Policy({ policy, model }: Props) {
         <Facts>
           <Fact term="At a time">{policy.maxConcurrentSessions} sessions with a machine; sleeping ones do not count</Fact>
           <Fact term="Falls asleep">{formatDuration(policy.idleSuspendMs)} after the last thing that happened</Fact>
+          <Fact term="Stays awake">{describeBackgroundWork(policy)}</Fact>
           <Fact term="Messages">up to {formatBytes(policy.promptBytesMax)} each</Fact>
           <Fact term="Merging">
             {policy.requirePassingChecks ? 'only when every check passed' : 'also when checks have not passed, after a warning'}
@@ -43,6 +44,12 @@ export function Policy({ policy, model }: Props) {
       </Section>
     </>
   );
+}
+
+/** What keeps a machine awake although nobody does anything. */
+function describeBackgroundWork({ backgroundWorkMaxMs }: Props['policy']): string {
+  if (backgroundWorkMaxMs === 0) return 'for nothing that an agent leaves running';
+  return `for up to ${formatDuration(backgroundWorkMaxMs)} while a build or a download goes on that the agent left running`;
 }
 
 /** Who may push to it with their own git. */

@@ -1,10 +1,11 @@
 'use client';
 import { useQuery } from '@tanstack/react-query';
+import { ChartNoAxesColumn } from 'lucide-react';
 import { useTRPC } from '../api/trpc.ts';
 import { useOrg } from '../layout/org-context.tsx';
 import { formatCount } from '../ui/format.ts';
 import { Link } from '../ui/link.tsx';
-import { ErrorNote } from '../ui/notes.tsx';
+import { EmptyState, ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { Section } from './section.tsx';
 
@@ -18,7 +19,13 @@ export function Usage() {
   const sessions = useQuery(trpc.sessions.list.queryOptions({ org: org.slug }));
   if (usage.isPending) return <Loading label="Loading usage" />;
   if (usage.error) return <ErrorNote error={usage.error} />;
-  if (usage.data.total.calls === 0) return <p className="text-muted">No model was called in the last 30 days.</p>;
+  if (usage.data.total.calls === 0) {
+    return (
+      <EmptyState icon={<ChartNoAxesColumn />} title="Nothing used yet">
+        No model was called in the last 30 days. The tokens of each session’s calls are counted here.
+      </EmptyState>
+    );
+  }
   const titleOf = new Map(sessions.data?.map(({ id, title }) => [id, title]));
   return (
     <>
@@ -67,7 +74,7 @@ function UsageTable({ head, rows }: { head: string; rows: Row[] }) {
         <tbody>
           {rows.map((row) => (
             <tr key={row.key} className="border-b last:border-b-0 [&>td]:px-3 [&>td]:py-1.5">
-              <td className="max-w-80 truncate">{row.label}</td>
+              <td className="max-w-32 truncate sm:max-w-80">{row.label}</td>
               <td className="text-right">{formatCount(row.calls)}</td>
               <td className="text-right">{formatCount(row.inputTokens)}</td>
               <td className="text-right">{formatCount(row.outputTokens)}</td>

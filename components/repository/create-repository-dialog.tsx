@@ -37,6 +37,11 @@ export function CreateRepositoryDialog({ open, onClose }: { open: boolean; onClo
   );
   const aboutName = isAboutName(create.error);
 
+  function close() {
+    create.reset();
+    onClose();
+  }
+
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get('name'));
@@ -44,7 +49,7 @@ export function CreateRepositoryDialog({ open, onClose }: { open: boolean; onClo
   }
 
   return (
-    <Dialog open={open} onClose={onClose} title="New repository">
+    <Dialog open={open} onClose={close} title="New repository">
       <form onSubmit={submit} noValidate className="flex flex-col gap-4">
         <TextField
           label="Name"
@@ -57,7 +62,7 @@ export function CreateRepositoryDialog({ open, onClose }: { open: boolean; onClo
         <Choice legend="Starts with" name="content" value={content} options={CONTENTS} onChange={setContent} />
         {create.error && !aboutName && <ErrorNote error={create.error} />}
         <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={close}>Cancel</Button>
           <Button type="submit" variant="primary" busy={create.isPending || create.isSuccess}>
             Create
           </Button>

@@ -1,7 +1,6 @@
 'use client';
 import { useQuery } from '@tanstack/react-query';
 import { Plus } from 'lucide-react';
-import { useState } from 'react';
 import { type ApiOutputs, useTRPC } from '../api/trpc.ts';
 import { ChangeBadge } from '../change/change-badge.tsx';
 import { useCanWrite, useOrg } from '../layout/org-context.tsx';
@@ -16,13 +15,19 @@ import { ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { TabPanel, Tabs } from '../ui/tabs.tsx';
 import { Ago } from '../ui/time.tsx';
+import { useTab } from '../ui/use-tab.ts';
 import { CodeBrowser } from './code-browser.tsx';
 import { EnvironmentPanel } from './environment-panel.tsx';
 import { PushHelp } from './push-help.tsx';
 import { TemplateBadge } from './template-badge.tsx';
 
 export type RepositoryView = ApiOutputs['repositories']['get'];
-type View = 'code' | 'changes' | 'sessions' | 'environment';
+const TABS = [
+  { id: 'code', label: 'Code' },
+  { id: 'changes', label: 'Changes' },
+  { id: 'sessions', label: 'Sessions' },
+  { id: 'environment', label: 'Environment' },
+] as const;
 
 /** `file` is a path as well; null shows the directory `path`. */
 type Props = { slug: string; path: string; file: string | null };
@@ -31,11 +36,12 @@ export function RepositoryPage({ slug, path, file }: Props) {
   const { org } = useOrg();
   const canWrite = useCanWrite();
   const trpc = useTRPC();
-  const [shown, setShown] = useState<View>('code');
+  const [shown, setShown] = useTab(TABS, 'code');
   const found = useQuery(trpc.repositories.get.queryOptions({ org: org.slug, repo: slug }, { refetchInterval: usePolling() }));
   if (found.isPending) return <Loading label="Loading the repository" />;
   if (!found.data) return <ErrorNote error={found.error} className="m-4" />;
   const { repository, head, template, openChanges, sessions } = found.data;
+  const counts: Partial<Record<typeof shown, number>> = { changes: openChanges.length, sessions: sessions.length };
   return (
     <>
       <PageHeader title={repository.name}>
@@ -51,12 +57,7 @@ export function RepositoryPage({ slug, path, file }: Props) {
           label="Repository"
           value={shown}
           onChange={setShown}
-          tabs={[
-            { id: 'code', label: 'Code' },
-            { id: 'changes', label: 'Changes', count: openChanges.length },
-            { id: 'sessions', label: 'Sessions', count: sessions.length },
-            { id: 'environment', label: 'Environment' },
-          ]}
+          tabs={TABS.map((tab) => ({ ...tab, count: counts[tab.id] }))}
         />
       </div>
       <TabPanel id={shown}>

@@ -1,7 +1,6 @@
 'use client';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
-import { hostPatternSchema } from '../../server/egress/contract.ts';
+import { useState } from 'react';
 import {
   SECRET_PURPOSES,
   type SecretInput,
@@ -9,13 +8,16 @@ import {
   secretInputSchema,
   secretValueSchema,
 } from '../../server/secrets/contract.ts';
-import { type ApiError, useTRPC } from '../api/trpc.ts';
+import { useTRPC } from '../api/trpc.ts';
+import { HostField } from '../egress/host-field.tsx';
 import { useOrg } from '../layout/org-context.tsx';
-import { Button } from '../ui/button.tsx';
+import { CheckGroup } from '../ui/check-group.tsx';
 import { Dialog } from '../ui/dialog.tsx';
+import { DialogForm, useFieldErrors } from '../ui/dialog-form.tsx';
 import { SelectField, TextField } from '../ui/field.tsx';
-import { ErrorNote } from '../ui/notes.tsx';
+import { errorsByField } from '../ui/field-errors.ts';
 import type { SecretRow } from './secrets.tsx';
+import { ValueFields } from './value-fields.tsx';
 
 const EMPTY: SecretInput = {
   name: '',
@@ -28,83 +30,61 @@ const EMPTY: SecretInput = {
   purposes: ['session', 'template'],
 };
 const PURPOSE_LABELS = { session: 'Sessions', template: 'Templates (set-up)', check: 'Checks' } as const;
-
-type Errors = Partial<Record<string, string>>;
-
-function errorsOf(issues: readonly { path: PropertyKey[]; message: string }[] | undefined): Errors {
-  const errors: Errors = {};
-  for (const { path, message } of issues ?? []) errors[String(path[0])] ??= message;
-  return errors;
-}
+const PURPOSES = SECRET_PURPOSES.map((purpose) => ({ id: purpose, label: PURPOSE_LABELS[purpose] }));
+const FIELDS = ['name', 'host', 'header', 'userName', 'value', 'purposes'];
 
 export function NewSecretDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
   return (
-    <Dialog open={open} onClose={onClose} title="New secret" className="w-[min(36rem,calc(100vw-2rem))]">
+    <Dialog open={open} onClose={onClose} title="New secret" wide>
       <NewSecretForm onDone={onClose} />
     </Dialog>
   );
 }
 
+/** Reads the list again and closes the dialog. */
+function useSaved(onDone: () => void) {
+  const trpc = useTRPC();
+  const queryClient = useQueryClient();
+  return async () => {
+    await queryClient.invalidateQueries({ queryKey: trpc.secrets.pathKey() });
+    onDone();
+  };
+}
+
 function NewSecretForm({ onDone }: { onDone: () => void }) {
   const { org } = useOrg();
   const trpc = useTRPC();
-  const queryClient = useQueryClient();
   const [draft, setDraft] = useState(EMPTY);
-  const [asked, setAsked] = useState(false);
-  const create = useMutation(
-    trpc.secrets.create.mutationOptions({
-      onSuccess: async () => {
-        await queryClient.invalidateQueries({ queryKey: trpc.secrets.pathKey() });
-        onDone();
-      },
-    }),
-  );
-  const errors = errorsOf(secretInputSchema.safeParse(draft).error?.issues);
-  const refused = (create.error?.data?.details as { field?: string } | undefined)?.field;
-  const errorAt = (field: string) => (refused === field ? create.error?.message : asked ? errors[field] : null);
+  const create = useMutation(trpc.secrets.create.mutationOptions({ onSuccess: useSaved(onDone) }));
+  const fields = useFieldErrors(FIELDS, errorsByField(secretInputSchema.safeParse(draft).error?.issues), create.error);
   const set = (change: Partial<SecretInput>) => {
     create.reset();
     setDraft((before) => ({ ...before, ...change }));
   };
-  const host = hostPatternSchema.safeParse(draft.host);
-
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    setAsked(true);
-    if (Object.keys(errors).length === 0) create.mutate({ org: org.slug, secret: draft });
-    else event.currentTarget.querySelector<HTMLElement>(`[name=${Object.keys(errors)[0]}]`)?.focus();
-  }
 
   return (
-    <form onSubmit={submit} noValidate autoComplete="off" className="flex flex-col gap-4">
+    <DialogForm
+      fields={fields}
+      onSend={() => create.mutate({ org: org.slug, secret: draft })}
+      onCancel={onDone}
+      action="Add secret"
+      busy={create.isPending}
+    >
       <TextField
         label="Name"
         name="name"
         value={draft.name}
         onChange={(event) => set({ name: event.target.value })}
         autoFocus
-        error={errorAt('name')}
+        error={fields.at('name')}
         hint="For people: what it is and whose."
       />
       <div className="grid gap-3 sm:grid-cols-2">
-        <TextField
-          label="Host"
-          name="host"
+        <HostField
           value={draft.host}
-          onChange={(event) => set({ host: event.target.value })}
-          autoCapitalize="off"
-          spellCheck={false}
-          className="font-mono text-xs"
-          error={errorAt('host')}
-          hint={
-            host.success && host.data !== draft.host ? (
-              <>
-                Stored as <code className="break-all text-ink">{host.data}</code>
-              </>
-            ) : (
-              'Exactly one, such as api.example.com.'
-            )
-          }
+          onChange={(host) => set({ host })}
+          error={fields.at('host')}
+          hint="Exactly one, such as api.example.com."
         />
         <TextField
           label="Header"
@@ -114,7 +94,7 @@ function NewSecretForm({ onDone }: { onDone: () => void }) {
           autoCapitalize="off"
           spellCheck={false}
           className="font-mono text-xs"
-          error={errorAt('header')}
+          error={fields.at('header')}
           hint="Replaces what the machine sends under it."
         />
       </div>
@@ -128,33 +108,14 @@ function NewSecretForm({ onDone }: { onDone: () => void }) {
         <option value="basic">Basic: user name and value</option>
         <option value="raw">The value as it is</option>
       </SelectField>
-      <ValueFields scheme={draft.scheme} draft={draft} set={set} errorAt={errorAt} />
-      <fieldset className="flex flex-col gap-1">
-        <legend className="mb-1 font-medium text-xs">Machines that use it</legend>
-        <div className="flex flex-wrap gap-x-4 gap-y-1.5">
-          {SECRET_PURPOSES.map((purpose) => (
-            <label key={purpose} className="inline-flex cursor-pointer items-center gap-1.5 text-xs">
-              <input
-                type="checkbox"
-                name="purposes"
-                className="accent-accent-solid"
-                checked={draft.purposes.includes(purpose)}
-                onChange={({ target }) =>
-                  set({
-                    purposes: SECRET_PURPOSES.filter((one) => (one === purpose ? target.checked : draft.purposes.includes(one))),
-                  })
-                }
-              />
-              {PURPOSE_LABELS[purpose]}
-            </label>
-          ))}
-        </div>
-        {errorAt('purposes') && (
-          <p role="alert" className="text-bad text-xs">
-            {errorAt('purposes')}
-          </p>
-        )}
-      </fieldset>
+      <ValueFields scheme={draft.scheme} draft={draft} set={set} errorAt={fields.at} />
+      <CheckGroup
+        legend="Machines that use it"
+        options={PURPOSES}
+        value={draft.purposes}
+        onChange={(purposes) => set({ purposes })}
+        error={fields.at('purposes')}
+      />
       <label className="inline-flex cursor-pointer items-start gap-2 text-xs">
         <input
           type="checkbox"
@@ -167,9 +128,7 @@ function NewSecretForm({ onDone }: { onDone: () => void }) {
           <span className="block text-faint">Anybody between this host and that one can read it there.</span>
         </span>
       </label>
-      {create.error && !refused && <ErrorNote error={create.error} />}
-      <Actions onCancel={onDone} busy={create.isPending} label="Add secret" />
-    </form>
+    </DialogForm>
   );
 }
 
@@ -184,27 +143,19 @@ export function ReplaceValueDialog({ secret, onClose }: { secret: SecretRow | nu
 function ReplaceValueForm({ secret, onDone }: { secret: SecretRow; onDone: () => void }) {
   const { org } = useOrg();
   const trpc = useTRPC();
-  const queryClient = useQueryClient();
   const [draft, setDraft] = useState({ userName: '', value: '' });
-  const [asked, setAsked] = useState(false);
-  const replace = useMutation(
-    trpc.secrets.setValue.mutationOptions({
-      onSuccess: async () => {
-        await queryClient.invalidateQueries({ queryKey: trpc.secrets.pathKey() });
-        onDone();
-      },
-    }),
-  );
-  const errors = errorsOf(secretValueSchema.safeParse(draft).error?.issues);
-
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    setAsked(true);
-    if (Object.keys(errors).length === 0) replace.mutate({ org: org.slug, secretId: secret.id, secret: draft });
-  }
+  const replace = useMutation(trpc.secrets.setValue.mutationOptions({ onSuccess: useSaved(onDone) }));
+  const errors = errorsByField(secretValueSchema.safeParse(draft).error?.issues);
+  const fields = useFieldErrors(['userName', 'value'], errors, replace.error);
 
   return (
-    <form onSubmit={submit} noValidate autoComplete="off" className="flex flex-col gap-4">
+    <DialogForm
+      fields={fields}
+      onSend={() => replace.mutate({ org: org.slug, secretId: secret.id, secret: draft })}
+      onCancel={onDone}
+      action="Replace"
+      busy={replace.isPending}
+    >
       <p className="text-muted">
         {secret.name}, for <code className="break-all text-ink text-xs">{secret.host}</code>. Running machines use the new value
         within seconds.
@@ -212,59 +163,12 @@ function ReplaceValueForm({ secret, onDone }: { secret: SecretRow; onDone: () =>
       <ValueFields
         scheme={secret.scheme}
         draft={draft}
-        set={(change) => setDraft((before) => ({ ...before, ...change }))}
-        errorAt={(field) => (asked ? errors[field] : null)}
+        set={(change) => {
+          replace.reset();
+          setDraft((before) => ({ ...before, ...change }));
+        }}
+        errorAt={fields.at}
       />
-      {replace.error && <ErrorNote error={replace.error as ApiError} />}
-      <Actions onCancel={onDone} busy={replace.isPending} label="Replace" />
-    </form>
-  );
-}
-
-type ValueProps = {
-  scheme: SecretScheme;
-  draft: { userName?: string; value: string };
-  set: (change: { userName?: string; value?: string }) => void;
-  errorAt: (field: string) => string | null | undefined;
-};
-
-function ValueFields({ scheme, draft, set, errorAt }: ValueProps) {
-  return (
-    <>
-      {scheme === 'basic' && (
-        <TextField
-          label="User name"
-          name="userName"
-          value={draft.userName}
-          onChange={(event) => set({ userName: event.target.value })}
-          autoComplete="off"
-          error={errorAt('userName')}
-        />
-      )}
-      <TextField
-        label="Value"
-        name="value"
-        // Not a password of the person’s: browsers must not offer to keep it.
-        type="text"
-        autoComplete="off"
-        spellCheck={false}
-        value={draft.value}
-        onChange={(event) => set({ value: event.target.value })}
-        className="font-mono text-xs [-webkit-text-security:disc]"
-        error={errorAt('value')}
-        hint="Nobody can read it again, only replace it."
-      />
-    </>
-  );
-}
-
-function Actions({ onCancel, busy, label }: { onCancel: () => void; busy: boolean; label: string }) {
-  return (
-    <div className="flex justify-end gap-2">
-      <Button onClick={onCancel}>Cancel</Button>
-      <Button type="submit" variant="primary" busy={busy}>
-        {label}
-      </Button>
-    </div>
+    </DialogForm>
   );
 }

@@ -8,6 +8,7 @@ import { Section } from '../org/section.tsx';
 import { Badge } from '../ui/badge.tsx';
 import { Button, IconButton } from '../ui/button.tsx';
 import { ConfirmDialog } from '../ui/confirm-dialog.tsx';
+import { Link } from '../ui/link.tsx';
 import { EmptyState, ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { Ago } from '../ui/time.tsx';
@@ -86,7 +87,11 @@ function SecretItem({ secret, problem, onReplace, onRemove }: ItemProps) {
         <p className="mt-0.5 text-faint text-xs">
           For {purposes.map((purpose) => MACHINES[purpose]).join(', ')} · by {createdBy} · set <Ago at={setAt} />
         </p>
-        {problem && <p className="mt-1 text-warn text-xs">{problem}</p>}
+        {problem && (
+          <p className="mt-1 text-warn text-xs">
+            {problem} <Link href="?tab=egress">Egress rules</Link>
+          </p>
+        )}
       </div>
       {onReplace && (
         <IconButton label={`Replace the value of ${name}`} size="sm" onClick={onReplace}>

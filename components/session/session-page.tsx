@@ -1,15 +1,15 @@
 'use client';
 import { useQuery } from '@tanstack/react-query';
 import { MessagesSquare } from 'lucide-react';
-import { useState } from 'react';
 import { Group, Panel, Separator } from 'react-resizable-panels';
 import { type ApiOutputs, useTRPC } from '../api/trpc.ts';
 import { useOrg } from '../layout/org-context.tsx';
 import { usePolling } from '../realtime/realtime-provider.tsx';
 import { ErrorNote } from '../ui/notes.tsx';
 import { Loading } from '../ui/spinner.tsx';
-import { TabPanel, Tabs } from '../ui/tabs.tsx';
+import { type Tab, TabPanel, Tabs } from '../ui/tabs.tsx';
 import { useMediaQuery } from '../ui/use-media-query.ts';
+import { useTab } from '../ui/use-tab.ts';
 import { Conversation } from './conversation.tsx';
 import { SessionHeader } from './session-header.tsx';
 import { useTabs, type View, Workspace } from './workspace.tsx';
@@ -37,8 +37,8 @@ export function SessionPage({ sessionId }: { sessionId: string }) {
 }
 
 function Wide({ view }: { view: SessionView }) {
-  const [tab, setTab] = useState<View>('diff');
   const tabs = useTabs(view);
+  const [tab, setTab] = useTab(tabs, 'diff');
   return (
     <Group orientation="horizontal" className="min-h-0 flex-1">
       <Panel id="conversation" defaultSize="44%" minSize={320} className="flex flex-col">
@@ -57,8 +57,9 @@ function Wide({ view }: { view: SessionView }) {
 }
 
 function Narrow({ view }: { view: SessionView }) {
-  const [shown, setShown] = useState<View | 'conversation'>('conversation');
-  const tabs = useTabs(view);
+  const conversation: Tab<'conversation'> = { id: 'conversation', label: 'Timeline', icon: <MessagesSquare aria-hidden /> };
+  const tabs: Tab<View | 'conversation'>[] = [conversation, ...useTabs(view)];
+  const [shown, setShown] = useTab(tabs, 'conversation');
   return (
     <>
       {/* Kept while hidden, so that a message half written and the place in the conversation stay. */}
@@ -66,13 +67,7 @@ function Narrow({ view }: { view: SessionView }) {
         <Conversation view={view} />
       </TabPanel>
       <Workspace view={view} shown={shown} />
-      <Tabs
-        tabs={[{ id: 'conversation', label: 'Timeline', icon: <MessagesSquare aria-hidden /> }, ...tabs]}
-        value={shown}
-        onChange={setShown}
-        label="Session"
-        bottom
-      />
+      <Tabs tabs={tabs} value={shown} onChange={setShown} label="Session" bottom />
     </>
   );
 }

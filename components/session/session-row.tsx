@@ -28,6 +28,8 @@ export function SessionRow({ session, hideRepository }: { session: SessionSummar
           <span className="text-muted">{statusLine(session)}</span>
           {!hideRepository && <span>{session.repository.name}</span>}
           <span className="hidden sm:inline">by {session.createdBy}</span>
+          {/* Beside the title it would leave a phone half a line for it. */}
+          <Ago at={session.activeAt} className="sm:hidden" />
         </div>
       </div>
       <div className="flex shrink-0 items-center gap-2">
@@ -40,7 +42,7 @@ export function SessionRow({ session, hideRepository }: { session: SessionSummar
           <ChangeBadge number={session.change.number} state={session.change.state} checks={session.change.checks} />
         )}
       </div>
-      <Ago at={session.activeAt} className="w-[4.5rem] shrink-0 text-right text-faint text-xs" />
+      <Ago at={session.activeAt} className="hidden w-[4.5rem] shrink-0 text-right sm:block text-faint text-xs" />
     </li>
   );
 }

@@ -3,7 +3,7 @@ import { ConfirmDialog } from '../ui/confirm-dialog.tsx';
 type Props = {
   open: boolean;
   onClose: () => void;
-  stop: { run: (onDone: () => void) => void; busy: boolean; error: unknown };
+  stop: { run: (onDone: () => void) => void; busy: boolean; error: unknown; forget: () => void };
   hasOpenChange: boolean;
 };
 
@@ -11,7 +11,10 @@ export function StopDialog({ open, onClose, stop, hasOpenChange }: Props) {
   return (
     <ConfirmDialog
       open={open}
-      onClose={onClose}
+      onClose={() => {
+        stop.forget();
+        onClose();
+      }}
       title="End this session?"
       confirm="End session"
       danger

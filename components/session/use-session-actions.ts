@@ -29,6 +29,7 @@ export function useSessionActions(sessionId: string) {
       run: (onDone: () => void) => stop.mutate(input, { onSuccess: onDone }),
       busy: stop.isPending,
       error: stop.error,
+      forget: stop.reset,
     },
   };
 }

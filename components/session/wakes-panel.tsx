@@ -51,13 +51,13 @@ export function WakesPanel({ view }: { view: SessionView }) {
 function WakeEntry({ wake }: { wake: Wake }) {
   return (
     <>
-      <p className="flex flex-wrap items-center gap-x-2 gap-y-1">
-        <Sunrise className="size-3.5 text-accent" aria-hidden />
+      <p className="flex items-center gap-2">
+        <Sunrise className="size-3.5 shrink-0 text-accent" aria-hidden />
         <span>
           Woken: {WAKE_CAUSES[wake.cause] ?? wake.cause}
           {wake.latencyMs !== null && (
             <>
-              , answered in <span className="font-medium tabular-nums">{formatDuration(wake.latencyMs)}</span>
+              , answered in <span className="whitespace-nowrap font-medium tabular-nums">{formatDuration(wake.latencyMs)}</span>
             </>
           )}
         </span>
@@ -81,7 +81,10 @@ function SuspendEntry({ suspend }: { suspend: SessionView['suspends'][number] })
     <>
       <p className="flex items-center gap-2">
         <Moon className="size-3.5 text-accent" aria-hidden />
-        Asleep, released in <span className="font-medium tabular-nums">{formatDuration(suspend.releasedMs)}</span>
+        <span>
+          Asleep, released in{' '}
+          <span className="whitespace-nowrap font-medium tabular-nums">{formatDuration(suspend.releasedMs)}</span>
+        </span>
       </p>
       <p className="mt-1.5 flex flex-wrap gap-1.5">
         <Proof holds={suspend.processGone} yes="QEMU process gone" no="QEMU process still seen" />

@@ -1,15 +1,14 @@
 import type { Terminal } from '@xterm/xterm';
 import { TERMINAL_INPUT_CHARS_MAX, TERMINAL_WINDOW_CHARS } from '../../server/realtime/contract.ts';
 import type { AppSocket } from '../realtime/realtime-provider.tsx';
-
-export type TerminalState = { kind: 'opening' } | { kind: 'open' } | { kind: 'ended'; message: string };
+import type { LiveState } from '../session/live-view.tsx';
 
 type Options = {
   socket: AppSocket;
   terminal: Terminal;
   orgSlug: string;
   sessionId: string;
-  onState: (state: TerminalState) => void;
+  onState: (state: LiveState) => void;
 };
 
 /** One terminal per session: tmux has windows of its own. */

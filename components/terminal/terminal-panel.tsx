@@ -3,11 +3,10 @@ import { useRef } from 'react';
 import { useCanWrite, useOrg } from '../layout/org-context.tsx';
 import { useIsDark } from '../layout/theme.tsx';
 import { AsleepNotice } from '../session/asleep-notice.tsx';
+import { LiveStateBar } from '../session/live-view.tsx';
 import type { SessionView } from '../session/session-page.tsx';
-import { Button } from '../ui/button.tsx';
 import { cn } from '../ui/cn.ts';
 import { EmptyState } from '../ui/notes.tsx';
-import { Spinner } from '../ui/spinner.tsx';
 import { useTerminal } from './use-terminal.ts';
 
 /** A shell in the session's machine. tmux holds it there, so it survives reloads and sleep. */
@@ -35,22 +34,7 @@ function LiveTerminal({ sessionId, visible }: { sessionId: string; visible: bool
       <div className="min-h-0 flex-1 py-2 pl-3">
         <div ref={host} data-own-keys className={cn('h-full overflow-hidden', state.kind !== 'open' && 'opacity-60')} />
       </div>
-      {state.kind !== 'open' && (
-        <div role="status" className="flex items-center gap-3 border-t px-3 py-2 text-muted text-xs">
-          {state.kind === 'opening' ? (
-            <>
-              <Spinner /> Opening a terminal in the machine…
-            </>
-          ) : (
-            <>
-              <span className="min-w-0 flex-1">{state.message}</span>
-              <Button size="sm" onClick={reopen}>
-                Open again
-              </Button>
-            </>
-          )}
-        </div>
-      )}
+      <LiveStateBar state={state} opening="Opening a terminal in the machine" onReopen={reopen} />
     </div>
   );
 }

@@ -5,7 +5,8 @@ import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 import { type RefObject, useCallback, useEffect, useRef, useState } from 'react';
 import { useRealtime } from '../realtime/realtime-provider.tsx';
-import { connectTerminal, type TerminalState } from './connect-terminal.ts';
+import type { LiveState } from '../session/live-view.tsx';
+import { connectTerminal } from './connect-terminal.ts';
 import { TERMINAL_THEMES } from './themes.ts';
 
 type Options = { orgSlug: string; sessionId: string; visible: boolean; isDark: boolean };
@@ -13,7 +14,7 @@ type Options = { orgSlug: string; sessionId: string; visible: boolean; isDark: b
 /** A screen in `host`, joined to a terminal in the machine for as long as the socket lives; joined again after it was lost. */
 export function useTerminal(host: RefObject<HTMLDivElement | null>, { orgSlug, sessionId, visible, isDark }: Options) {
   const { socket, connection } = useRealtime();
-  const [state, setState] = useState<TerminalState>({ kind: 'opening' });
+  const [state, setState] = useState<LiveState>({ kind: 'opening' });
   const [attempt, setAttempt] = useState(0);
   const screen = useRef<{ terminal: Terminal; fit: FitAddon } | null>(null);
 

@@ -10,14 +10,18 @@ type Props = {
   title: string;
   children: ReactNode;
   className?: string;
+  /** For forms whose fields stand side by side. */
+  wide?: boolean;
   /** The title is read out, not shown. */
   hideTitle?: boolean;
 };
 
 /** The browser's own modal dialog: it traps focus, closes on Escape and gives focus back to what had it. */
-export function Dialog({ open, onClose, title, children, className, hideTitle }: Props) {
+export function Dialog({ open, onClose, title, children, className, wide, hideTitle }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  // A click ends where the pointer is let go: text selected to beyond the edge must not close the dialog it was typed into.
+  const pressedBeside = useRef(false);
 
   useEffect(() => {
     const dialog = ref.current;
@@ -32,25 +36,28 @@ export function Dialog({ open, onClose, title, children, className, hideTitle }:
       ref={ref}
       aria-labelledby={titleId}
       onClose={onClose}
-      onClick={(event) => event.target === ref.current && onClose()}
+      onPointerDown={(event) => {
+        pressedBeside.current = event.target === ref.current;
+      }}
+      onClick={(event) => event.target === ref.current && pressedBeside.current && onClose()}
       className={cn(
-        'm-auto w-[min(30rem,calc(100vw-2rem))] rounded-xl border border-line bg-surface p-0 text-ink shadow-2xl',
+        'm-auto rounded-xl border border-line bg-surface p-0 text-ink shadow-2xl',
+        wide ? 'w-[min(36rem,calc(100vw-2rem))]' : 'w-[min(30rem,calc(100vw-2rem))]',
         className,
       )}
     >
       {open && (
-        <div className={cn(!hideTitle && 'p-5')}>
-          <div className={cn('mb-3 flex items-center justify-between', hideTitle && 'sr-only')}>
-            <h2 id={titleId} className="font-semibold text-lg">
-              {title}
-            </h2>
-            {!hideTitle && (
-              <IconButton label="Close" size="sm" onClick={onClose}>
-                <X />
-              </IconButton>
-            )}
-          </div>
+        <div className={cn(!hideTitle && 'relative p-5')}>
+          <h2 id={titleId} className={cn(hideTitle ? 'sr-only' : 'mb-3 pr-8 font-semibold text-lg')}>
+            {title}
+          </h2>
           {children}
+          {/* Last, as the browser gives focus to what comes first: a field, or the button that does nothing. */}
+          {!hideTitle && (
+            <IconButton label="Close" size="sm" onClick={onClose} className="absolute top-5 right-5">
+              <X />
+            </IconButton>
+          )}
         </div>
       )}
     </dialog>

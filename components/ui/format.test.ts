@@ -24,6 +24,8 @@ describe('format', () => {
     [14_320, '14.3 s'],
     [125_000, '2 min 5 s'],
     [3_840_000, '1 h 4 min'],
+    [120_000, '2 min'],
+    [3_600_000, '1 h'],
   ])('%d ms take %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
   });

@@ -13,14 +13,19 @@ export function formatAgo(at: Date, now: Date): string {
   return at.toISOString().slice(0, 10);
 }
 
-/** `840 ms`, `3.2 s`, `2 min 5 s`, `1 h 4 min`. */
+/** `840 ms`, `3.2 s`, `2 min 5 s`, `1 h 4 min`, `1 h`. */
 export function formatDuration(ms: number): string {
   if (ms < SECOND_MS) return `${Math.round(ms)} ms`;
   if (ms < MINUTE_MS) return `${Number((ms / SECOND_MS).toFixed(1))} s`;
   const seconds = Math.round(ms / SECOND_MS);
-  if (ms < HOUR_MS) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  const minutes = Math.round(ms / MINUTE_MS);
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (ms < HOUR_MS) return inTwo(seconds, 'min', 's');
+  return inTwo(Math.round(ms / MINUTE_MS), 'h', 'min');
+}
+
+/** The second is a sixtieth of the first, and left out when there is none of it. */
+function inTwo(count: number, large: string, small: string): string {
+  const rest = count % 60;
+  return `${Math.floor(count / 60)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`;
 }
 
 /** `512 B`, `3.4 kB`, `271 MB`. */

@@ -1,5 +1,5 @@
 'use client';
-import { type KeyboardEvent, type ReactNode, useRef } from 'react';
+import { type KeyboardEvent, type ReactNode, useEffect, useRef } from 'react';
 import { cn } from './cn.ts';
 
 export type Tab<T extends string> = { id: T; label: string; icon?: ReactNode; count?: number | string };
@@ -9,6 +9,11 @@ type Props<T extends string> = { tabs: readonly Tab<T>[]; value: T; onChange: (i
 /** Tabs by the ARIA pattern: one tab stop, arrow keys move. `bottom` is the bar at the foot of a narrow screen. */
 export function Tabs<T extends string>({ tabs, value, onChange, label, bottom }: Props<T>) {
   const list = useRef<HTMLDivElement>(null);
+
+  // On a narrow screen the one that an address asks for may lie beyond the edge.
+  useEffect(() => {
+    list.current?.querySelector(`[data-tab="${value}"]`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [value]);
 
   function move(event: KeyboardEvent) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -43,7 +48,7 @@ export function Tabs<T extends string>({ tabs, value, onChange, label, bottom }:
           tabIndex={tab.id === value ? 0 : -1}
           onClick={() => onChange(tab.id)}
           className={cn(
-            'inline-flex items-center whitespace-nowrap text-muted transition-colors hover:text-ink aria-selected:text-ink [&_svg]:size-3.5',
+            'inline-flex items-center whitespace-nowrap text-muted transition-colors hover:text-ink focus-visible:-outline-offset-2 aria-selected:text-ink [&_svg]:size-3.5',
             bottom
               ? 'min-w-0 flex-1 flex-col justify-center gap-0.5 py-2 text-[10px] leading-3 aria-selected:text-accent [&_svg]:size-[18px]'
               : '-mb-px h-9 gap-1.5 border-transparent border-b-2 px-2.5 text-xs font-medium aria-selected:border-accent',

@@ -1,6 +1,6 @@
 import { expect, test } from '@playwright/test';
 import { runAsPerson } from '../support/own-git.ts';
-import { signUp } from '../support/people.ts';
+import { createAccessToken, signUp } from '../support/people.ts';
 import { createRepository } from '../support/repositories.ts';
 
 test.describe('repositories', () => {
@@ -46,13 +46,10 @@ test.describe('repositories', () => {
     await createRepository(page, orgSlug, 'Imported', 'Empty');
     const commands = await page.getByLabel('commands for a new repository', { exact: true }).textContent();
     await page.getByRole('link', { name: 'access token' }).click();
-    await page.getByRole('button', { name: 'New token' }).click();
-    await page.getByRole('dialog').getByLabel('Name').fill('laptop');
-    await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
-    const token = await page.getByRole('dialog').getByLabel('Token', { exact: true }).textContent();
-    await page.getByRole('button', { name: 'Done' }).click();
+    await expect(page.getByRole('button', { name: 'New token' })).toBeVisible();
+    const token = await createAccessToken(page, orgSlug, 'laptop');
 
-    await runAsPerson(commands ?? '', token ?? '');
+    await runAsPerson(commands ?? '', token);
     await page.goto(`/${orgSlug}/repositories/imported`);
     await expect(page.getByRole('article', { name: 'README.md' })).toBeVisible();
 
@@ -61,6 +58,6 @@ test.describe('repositories', () => {
     await page.getByRole('button', { name: 'Revoke laptop' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
     await expect(page.getByText('No tokens yet')).toBeVisible();
-    await expect(runAsPerson(commands ?? '', token ?? '')).rejects.toThrow('Authentication failed');
+    await expect(runAsPerson(commands ?? '', token)).rejects.toThrow('Authentication failed');
   });
 });

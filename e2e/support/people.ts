@@ -32,3 +32,14 @@ export async function signIn(page: Page, { email, password }: Pick<Person, 'emai
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
+
+/** Makes an access token on the account page and gives it back. */
+export async function createAccessToken(page: Page, orgSlug: string, name: string): Promise<string> {
+  await page.goto(`/${orgSlug}/account`);
+  await page.getByRole('button', { name: 'New token' }).click();
+  await page.getByRole('dialog').getByLabel('Name').fill(name);
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+  const token = await page.getByRole('dialog').getByLabel('Token', { exact: true }).textContent();
+  await page.getByRole('button', { name: 'Done' }).click();
+  return token ?? '';
+}
