@@ -26,7 +26,7 @@ async function settleOverdue(deps: WorkerDeps): Promise<void> {
     const silence = await describeSilence(deps, hostId, now);
     await withOrg(deps.db, orgId, async (tx) => {
       const session = await tx.session.findUniqueOrThrow({ where: { id } });
-      const decision = decideOverdue(session, now);
+      const decision = decideOverdue({ ...session, drivenSince: deps.startedAt }, now);
       if (decision.kind === 'none') return;
       const minutes = Math.round((now.getTime() - session.stateSince.getTime()) / 60_000);
       const detail = `It was ${session.state} for longer than it may (${minutes} min).${silence}`;
