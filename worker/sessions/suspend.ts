@@ -74,14 +74,17 @@ async function keepForReaders(driver: Driver, session: Session, guest: Place): P
   const { deps, log } = driver;
   const { machineId } = guest;
   if (await isAsleep(guest)) return;
-  const worktree = await captureWorktree(guest.host, machineId, deps.clock.now()).catch((error: unknown) => {
-    log.warn({ event: 'session.worktree_not_captured', err: error }, 'worktree not captured');
-    return null;
-  });
   const { agentProcess } = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: machineId } }));
   const expected = agentProcessSchema.safeParse(agentProcess).data ?? null;
-  // Unanswered, what was seen last still says which process has to be there after the resume.
-  const seen = await sightAgent(guest, expected).catch(() => null);
+  // Together: under emulation each takes seconds when the guest is busy.
+  const [worktree, seen] = await Promise.all([
+    captureWorktree(guest.host, machineId, deps.clock.now()).catch((error: unknown) => {
+      log.warn({ event: 'session.worktree_not_captured', err: error }, 'worktree not captured');
+      return null;
+    }),
+    // Unanswered, what was seen last still says which process has to be there after the resume.
+    sightAgent(guest, expected).catch(() => null),
+  ]);
   await inOrg(driver, async (tx) => {
     await tx.session.update({ where: { id: session.id }, data: { worktree: worktree ?? Prisma.DbNull } });
     if (seen) await tx.machine.update({ where: { id: machineId }, data: { agentProcess: seen.process ?? Prisma.DbNull } });
