@@ -8,6 +8,7 @@ import { execInGuest } from '../demo/observe.ts';
 import { homeOf } from '../postgres.ts';
 import { errorsIn, eventually, type Place } from './case.ts';
 import { inTurn, type Turn } from './in-turn.ts';
+import { asSuperuser } from './superuser.ts';
 
 /*
  * Real full disks. Only of a file system that is Warren's alone and no other program's: hostd's volume is one wherever
@@ -58,17 +59,36 @@ async function refusalOf({ api, org, sessionId }: Turn): Promise<string | null> 
   }
 }
 
-/** PostgreSQL goes on until it needs a new block or a new piece of its log; people send messages until then. */
+/** PostgreSQL refuses what needs a new block, and stops when its log needs a new piece. Both are seen by a person who sends messages. */
 async function fillDatabase(turn: Turn): Promise<string> {
   const giveBack = await fill(await homeOf(path.join(turn.settings.dataDir, 'postgres')), 0);
-  try {
-    const told = await eventually('a refusal that names the disk or the database', async () => {
+  const untilTold = (wanted: RegExp) =>
+    eventually(`a refusal that says ${wanted}`, async () => {
       const refusal = await refusalOf(turn);
-      return refusal !== null && /disk is full|database does not answer/.test(refusal) && refusal;
+      return refusal !== null && wanted.test(refusal) && refusal;
     });
-    return `filled PostgreSQL’s disk until a message was refused with “${told}”`;
+  try {
+    const full = await untilTold(/disk is full/);
+    await needMoreLog(turn);
+    const away = await untilTold(/database does not answer/);
+    return `filled PostgreSQL’s disk until a message was refused with “${full}” and, when it had stopped, “${away}”`;
   } finally {
     await giveBack();
+  }
+}
+
+/** Makes PostgreSQL write at the beginning of a piece of its log that is not there. It ends, and with it this connection. */
+async function needMoreLog({ settings }: Turn): Promise<void> {
+  const client = await asSuperuser(settings);
+  try {
+    for (;;) {
+      await client.query('select pg_switch_wal()');
+      await client.query(`select pg_logical_emit_message(true, 'trouble', repeat('x', 100000))`);
+    }
+  } catch {
+    // As it should be: the log had no space.
+  } finally {
+    await client.end().catch(() => {});
   }
 }
 

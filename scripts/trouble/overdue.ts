@@ -1,9 +1,8 @@
-import pg from 'pg';
-import { urlFor } from '../../prisma/database-urls.ts';
 import { REPOSITORY, TASK } from '../demo/installation.ts';
 import { isQemuRunning, listSnapshotsOf, observe, type Sighting, sameAgent } from '../demo/observe.ts';
 import { partPid } from '../processes.ts';
 import { type Case, errorsIn, eventually, looksAt, type Place } from './case.ts';
+import { asSuperuser } from './superuser.ts';
 
 /*
  * One session through every passing state, in each of which its host stops answering and its time runs out. hostd is stopped
@@ -12,10 +11,7 @@ import { type Case, errorsIn, eventually, looksAt, type Place } from './case.ts'
 type Passing = 'provisioning' | 'suspending' | 'resuming' | 'stopping';
 
 async function runOutOfTime({ settings }: Place, sessionId: string, state: Passing): Promise<void> {
-  const { postgresPort, secrets } = settings;
-  const parts = { databaseName: 'warren', user: 'postgres', password: secrets.postgres };
-  const client = new pg.Client(urlFor(`postgresql://127.0.0.1:${postgresPort}/postgres`, parts));
-  await client.connect();
+  const client = await asSuperuser(settings);
   try {
     const { rowCount } = await client.query(
       `update "Session" set "deadlineAt" = now() - interval '1 second' where id = $1 and state::text = $2`,
