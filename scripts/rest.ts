@@ -19,8 +19,16 @@ function asleepFile(runDir: string): string {
   return path.join(runDir, 'asleep.json');
 }
 
-/** Puts every running session to sleep and waits for it, at most `deadlineMs`. Needs the worker. Returns how many still are not. */
-export async function putSessionsToSleep(urls: Urls, runDir: string, deadlineMs: number): Promise<number> {
+export type Waiting = {
+  deadlineMs: number;
+  /** Whoever stops Warren waits no longer. */
+  hurry: AbortSignal;
+  /** Told once, when there is something to wait for. */
+  onWait: (sessions: number) => void;
+};
+
+/** Puts every running session to sleep and waits for it. Needs the worker. Returns how many still are not. */
+export async function putSessionsToSleep(urls: Urls, runDir: string, { deadlineMs, hurry, onWait }: Waiting): Promise<number> {
   const db = createDb(urls.databaseUrl, { connectionsMax: 2 });
   const systemDb = createSystemDb(urls.systemUrl, { connectionsMax: 2 });
   try {
@@ -39,9 +47,10 @@ export async function putSessionsToSleep(urls: Urls, runDir: string, deadlineMs:
     }
     await writeFile(asleepFile(runDir), JSON.stringify(withWork));
     const until = performance.now() + deadlineMs;
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const awake = await systemDb.session.count({ where: { state: { in: ['running', 'suspending'] } } });
-      if (awake === 0 || performance.now() > until) return awake;
+      if (awake === 0 || performance.now() > until || hurry.aborted) return awake;
+      if (isFirst) onWait(awake);
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
   } finally {

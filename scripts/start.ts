@@ -46,7 +46,10 @@ export type Running = {
 const run = promisify(execFile);
 const PART_NAMES = ['hostd', 'web', 'worker'] as const;
 const HEALTH_DEADLINE_MS = 120_000;
-const REST_DEADLINE_MS = 30_000;
+/** An emulated guest in the middle of its tests, on a busy computer, needs half a minute to be asked what it has not committed. */
+const REST_DEADLINE_MS = 120_000;
+/** One Ctrl-C may arrive more than once, by way of npm. */
+const HURRY_AFTER_MS = 2_000;
 const UNMOUNT_DEADLINE_MS = 10_000;
 const UNMOUNT_AGAIN_MS = 200;
 const WEB_SOURCES = [
@@ -211,8 +214,9 @@ export async function startWarren(options: StartOptions): Promise<Running> {
 
   let postgres: KeptPostgres | null = null;
   let partsStarted = false;
+  const hurry = new AbortController();
   const stop = async () => {
-    if (partsStarted) await rest(settings, env);
+    if (partsStarted) await rest(settings, env, hurry.signal);
     await supervisor.stop();
     await postgres?.stop().catch(() => {});
     await unmountMachines(path.join(settings.dataDir, 'hostd'));
@@ -222,13 +226,18 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     resolveStopped = resolve;
   });
   let stopping: Promise<void> | null = null;
+  let stoppingSince = 0;
   const stopOnce = () => {
     stopping ??= stop().finally(resolveStopped);
     return stopping;
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (stopping) return;
+      if (stopping) {
+        if (signal === 'SIGINT' && performance.now() - stoppingSince > HURRY_AFTER_MS) hurry.abort();
+        return;
+      }
+      stoppingSince = performance.now();
       console.log('\n  Stopping …');
       void stopOnce().then(() => {
         console.log('  Stopped.');
@@ -260,7 +269,7 @@ export async function startWarren(options: StartOptions): Promise<Running> {
     );
     partsStarted = true;
     const woken = await wakeInterrupted(env.DATABASE_URL as string, settings.runDir);
-    if (woken > 0) console.log(`  ✓ waking ${woken} ${woken === 1 ? 'session' : 'sessions'} that the last stop interrupted`);
+    if (woken > 0) console.log(`  ✓ waking ${countOf(woken)} that the last stop interrupted`);
     let demo: Running['demo'] = null;
     if (seed) {
       await stage('demo organization', async () => {
@@ -297,12 +306,16 @@ async function unmountMachines(dir: string): Promise<void> {
   }
 }
 
+const countOf = (sessions: number) => `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`;
+
 /** Best effort: what does not come to rest in time is adopted by the next start. */
-async function rest(settings: Settings, env: Record<string, string>): Promise<void> {
+async function rest(settings: Settings, env: Record<string, string>, hurry: AbortSignal): Promise<void> {
   const urls = { databaseUrl: env.DATABASE_URL as string, systemUrl: env.DATABASE_SYSTEM_URL as string };
   try {
-    const awake = await putSessionsToSleep(urls, settings.runDir, REST_DEADLINE_MS);
-    if (awake > 0) return console.log(`  ! ${awake} sessions are not asleep yet; their machines run on until the next start`);
+    const onWait = (sessions: number) =>
+      console.log(`  … putting ${countOf(sessions)} to sleep; Ctrl-C again leaves machines running until the next start`);
+    const awake = await putSessionsToSleep(urls, settings.runDir, { deadlineMs: REST_DEADLINE_MS, hurry, onWait });
+    if (awake > 0) return console.log(`  ! ${countOf(awake)} not asleep yet; machines run on until the next start takes them up`);
     await endMachines({ url: env.HOSTD_URL as string, token: env.HOSTD_TOKEN as string });
   } catch (cause) {
     console.log(`  ! sessions could not be put to sleep: ${cause instanceof Error ? cause.message : cause}`);

@@ -37,6 +37,8 @@ export type WorkerDeps = {
   hosts: HostDirectory;
   signals: SessionSignals;
   clock: Clock;
+  /** When this process was started. */
+  startedAt: Date;
   log: Logger;
   agent: AgentDefinition;
   forgeDir: string;

@@ -39,6 +39,7 @@ const deps: WorkerDeps = {
   }),
   signals,
   clock: systemClock,
+  startedAt: systemClock.now(),
   log,
   agent: codexAgent(env.model),
   forgeDir: env.FORGE_DIR,

@@ -2,6 +2,7 @@ import superjson from 'superjson';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { handlePasswordSignIn } from '../auth/handle-password-sign-in.ts';
 import { SIGN_IN_LIMIT } from '../auth/rate-limit.ts';
+import { createDb } from '../db.ts';
 import { signUp } from '../orgs/sign-up.ts';
 import { openTestDatabase } from '../testing/database.ts';
 import { TEST_URL, testServices } from '../testing/services.ts';
@@ -104,6 +105,16 @@ describe('the API over HTTP', () => {
     expect(answer.body.error?.json?.message).toBe(
       'Enter an email address, such as name@example.com. Use at least 10 characters.',
     );
+  });
+
+  it('says that the database is away, before it knows who asks', async () => {
+    const away = createDb('postgresql://nobody:nothing@127.0.0.1:1/none');
+    const cookie = `next-auth.session-token=${'x'.repeat(40)}`;
+    const request = new Request(`${TEST_URL}/api/trpc/account.me`, { headers: { cookie } });
+    const response = await handleTrpc({ ...services, db: away }, request);
+    await away.close();
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ error: { json: { data: { appCode: 'unavailable', retryable: true } } } });
   });
 
   it('says that an address is taken', async () => {

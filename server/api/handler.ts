@@ -35,7 +35,9 @@ export function handleTrpc(services: Services, request: Request): Promise<Respon
     createContext: async () => {
       const { headers, method } = request;
       if (method !== 'GET') requireAcceptable(headers, services);
-      return createContext(services, headers);
+      return createContext(services, headers).catch((cause: unknown) => {
+        throw asRefusal(cause, services);
+      });
     },
   });
 }
@@ -48,6 +50,10 @@ function requireAcceptable(headers: Headers, { url, logger }: Services): void {
       throw new AppError('too_large', { publicMessage: 'The request is larger than 4 MiB.' });
     }
   } catch (cause) {
-    throw toTrpcError(new TRPCError({ code: 'BAD_REQUEST', cause }), { log: logger, path: API_PATH });
+    throw asRefusal(cause, { logger });
   }
+}
+
+function asRefusal(cause: unknown, { logger }: Pick<Services, 'logger'>): TRPCError {
+  return toTrpcError(new TRPCError({ code: 'INTERNAL_SERVER_ERROR', cause }), { log: logger, path: API_PATH });
 }

@@ -1,7 +1,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { databaseTrouble } from '../database-trouble.ts';
+import { ERROR_RULES } from '../errors.ts';
 import { type GitDeps, handleGit } from '../forge/handle-git.ts';
 import { type GatewayDeps, handleModels } from '../gateway/handle-models.ts';
 import { type AuthorizeDeps, authorizeMachine } from './authorize.ts';
+import { outwaitDatabase } from './outwait-database.ts';
 import { sendText } from './respond.ts';
 
 /*
@@ -16,7 +19,11 @@ export function createInternalHandler(deps: InternalDeps): RequestListener {
     handle(deps, req, res).catch((error: unknown) => {
       deps.logger.error({ event: 'internal.failed', err: error, path: pathOf(req) }, 'internal request failed');
       if (res.headersSent) res.destroy();
-      else sendText(res, 500, 'Warren could not handle the request; its log names the cause.');
+      else {
+        const trouble = databaseTrouble(error);
+        if (trouble) sendText(res, ERROR_RULES[trouble.code].http, trouble.publicMessage);
+        else sendText(res, 500, 'Warren could not handle the request; its log names the cause.');
+      }
     });
   };
 }
@@ -24,7 +31,10 @@ export function createInternalHandler(deps: InternalDeps): RequestListener {
 async function handle(deps: InternalDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const path = pathOf(req);
   const area = path.startsWith('/git/') ? 'git' : path.startsWith('/models/') ? 'models' : null;
-  const verdict = await authorizeMachine(deps, req.headers.authorization);
+  const verdict = await outwaitDatabase(
+    () => authorizeMachine(deps, req.headers.authorization),
+    () => !res.destroyed,
+  );
   if (!verdict.ok) {
     deps.logger.info({ event: 'internal.refused', status: verdict.failure.status, path }, verdict.failure.message);
     // Read what was sent, so that the client gets the answer instead of a broken connection.

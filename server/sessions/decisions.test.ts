@@ -7,6 +7,7 @@ import {
   decideOverdue,
   decideWake,
   type IdleFacts,
+  RESTART_GRACE_MS,
   TERMINAL_IDLE_MS,
 } from './decisions.ts';
 import { PASSING_STATES, SESSION_RULES, SESSION_STATES, type SessionState } from './states.ts';
@@ -100,9 +101,11 @@ describe('decideFailure', () => {
 });
 
 describe('decideOverdue', () => {
+  const drivenSince = ago(RESTART_GRACE_MS);
+
   it.each(PASSING_STATES)('%s is settled at its deadline, not before', (state) => {
-    expect(decideOverdue({ state, deadlineAt: new Date(NOW.getTime() + 1) }, NOW)).toEqual({ kind: 'none' });
-    expect(decideOverdue({ state, deadlineAt: ago(20) }, NOW)).toEqual({
+    expect(decideOverdue({ state, deadlineAt: new Date(NOW.getTime() + 1), drivenSince }, NOW)).toEqual({ kind: 'none' });
+    expect(decideOverdue({ state, deadlineAt: ago(20), drivenSince }, NOW)).toEqual({
       kind: 'settle',
       to: SESSION_RULES[state].onFailure,
       overdueMs: 20,
@@ -110,6 +113,11 @@ describe('decideOverdue', () => {
   });
 
   it('leaves resting states alone', () => {
-    expect(decideOverdue({ state: 'running', deadlineAt: null }, NOW)).toEqual({ kind: 'none' });
+    expect(decideOverdue({ state: 'running', deadlineAt: null, drivenSince }, NOW)).toEqual({ kind: 'none' });
+  });
+
+  it('counts no time in which no worker ran', () => {
+    const facts = { state: 'suspending' as const, deadlineAt: ago(3_600_000), drivenSince: ago(RESTART_GRACE_MS - 1) };
+    expect(decideOverdue(facts, NOW)).toEqual({ kind: 'none' });
   });
 });

@@ -142,9 +142,20 @@ export function decideFailedMachine(
 
 export type OverdueDecision = { kind: 'none' } | { kind: 'settle'; to: SessionState; overdueMs: number };
 
-/** Has a passing state lasted longer than it may? */
-export function decideOverdue(facts: { state: SessionState; deadlineAt: Date | null }, now: Date): OverdueDecision {
+/** Nobody drove it while no worker ran: one that starts gives it this long to arrive where it was going. */
+export const RESTART_GRACE_MS = 3 * 60_000;
+
+/**
+ * Has a passing state lasted longer than it may?
+ *
+ * @param facts.drivenSince when the worker that asks was started
+ */
+export function decideOverdue(
+  facts: { state: SessionState; deadlineAt: Date | null; drivenSince: Date },
+  now: Date,
+): OverdueDecision {
   const to = SESSION_RULES[facts.state].onFailure;
   if (facts.deadlineAt === null || to === null || facts.deadlineAt > now) return { kind: 'none' };
+  if (now.getTime() - facts.drivenSince.getTime() < RESTART_GRACE_MS) return { kind: 'none' };
   return { kind: 'settle', to, overdueMs: now.getTime() - facts.deadlineAt.getTime() };
 }

@@ -31,8 +31,8 @@ const MINUTE_MS = 60_000;
 
 export const SESSION_RULES = {
   created: { next: ['provisioning', 'stopping', 'failed'], deadlineMs: null, onFailure: null },
-  // Long: it may wait for the repository's template to be built under emulation.
-  provisioning: { next: ['running', 'failed', 'stopping'], deadlineMs: 30 * MINUTE_MS, onFailure: 'failed' },
+  // Long: it may wait for the repository's template to be built under emulation. On to `resuming` when its machine turns out to sleep.
+  provisioning: { next: ['running', 'resuming', 'failed', 'stopping'], deadlineMs: 30 * MINUTE_MS, onFailure: 'failed' },
   running: { next: ['suspending', 'stopping', 'failed', 'suspended'], deadlineMs: null, onFailure: null },
   suspending: { next: ['suspended', 'running', 'failed', 'stopping'], deadlineMs: 3 * MINUTE_MS, onFailure: 'failed' },
   suspended: { next: ['resuming', 'stopping', 'failed'], deadlineMs: null, onFailure: null },

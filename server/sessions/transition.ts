@@ -32,7 +32,6 @@ export type TransitionInput = {
     | 'agentSessionId'
     | 'agentOffset'
     | 'agentModel'
-    | 'worktree'
   >;
   /** Adds the `drive-session` job, for callers that do not drive the session themselves. */
   drive: boolean;

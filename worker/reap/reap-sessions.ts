@@ -1,10 +1,13 @@
 import { withOrg } from '../../server/db.ts';
 import { enqueue } from '../../server/jobs/enqueue.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
-import { decideFailedMachine, decideOverdue } from '../../server/sessions/decisions.ts';
+import { decideOverdue } from '../../server/sessions/decisions.ts';
 import { PASSING_STATES, type SessionState } from '../../server/sessions/states.ts';
 import { transition } from '../../server/sessions/transition.ts';
 import type { WorkerDeps } from '../deps.ts';
+
+/** More than a sweep's other parts take, less than there is between two sweeps. */
+const SILENT_MS = 30_000;
 
 /** Settles sessions past their deadline, and gives every session that should be driven a driver. */
 export async function reapSessions(deps: WorkerDeps): Promise<void> {
@@ -16,15 +19,17 @@ async function settleOverdue(deps: WorkerDeps): Promise<void> {
   const now = deps.clock.now();
   const overdue = await deps.systemDb.session.findMany({
     where: { state: { in: [...PASSING_STATES] }, deadlineAt: { lt: now } },
-    select: { id: true, orgId: true },
+    select: { id: true, orgId: true, hostId: true },
   });
-  for (const { id, orgId } of overdue) {
+  for (const { id, orgId, hostId } of overdue) {
     const ref = { orgId, sessionId: id };
+    const silence = await describeSilence(deps, hostId, now);
     await withOrg(deps.db, orgId, async (tx) => {
       const session = await tx.session.findUniqueOrThrow({ where: { id } });
-      const decision = decideOverdue(session, now);
+      const decision = decideOverdue({ ...session, drivenSince: deps.startedAt }, now);
       if (decision.kind === 'none') return;
-      const detail = `It was ${session.state} for longer than it may (${Math.round((now.getTime() - session.stateSince.getTime()) / 60_000)} minutes).`;
+      const minutes = Math.round((now.getTime() - session.stateSince.getTime()) / 60_000);
+      const detail = `It was ${session.state} for longer than it may (${minutes} min).${silence}`;
       const moved = await transition(tx, ref, {
         expected: session,
         to: decision.to,
@@ -36,7 +41,7 @@ async function settleOverdue(deps: WorkerDeps): Promise<void> {
       });
       if (!moved.ok) return;
       await tx.wake.updateMany({ where: { sessionId: id, outcome: 'pending' }, data: { outcome: 'failed', detail } });
-      const nextStep = decision.to === 'suspended' ? 'Wake it to try again.' : 'Retry the session.';
+      const nextStep = `${silence && 'The operator has to see why the host does not answer (is hostd running?). '}${NEXT_STEPS[session.state] ?? 'Retry the session.'}`;
       await appendEvent(tx, ref, { kind: 'error', title: 'The session got stuck', detail, nextStep });
     });
   }
@@ -48,6 +53,19 @@ const WORDS: Partial<Record<SessionState, string>> = {
   resuming: 'to wake',
   stopping: 'to stop',
 };
+
+const NEXT_STEPS: Partial<Record<SessionState, string>> = {
+  suspending: 'Retry: it goes on in its machine, or from where that fell asleep.',
+  resuming: 'Wake it to try again.',
+  stopping: 'End the session again.',
+};
+
+/** The sweep has just asked every host: one it did not hear from is what a session on it waits for. Empty when it answered. */
+async function describeSilence(deps: WorkerDeps, hostId: string | null, now: Date): Promise<string> {
+  const host = hostId === null ? null : await deps.systemDb.host.findUnique({ where: { id: hostId } });
+  const silentMs = host ? now.getTime() - host.lastSeenAt.getTime() : 0;
+  return silentMs < SILENT_MS ? '' : ` Its host has not answered for ${Math.max(1, Math.round(silentMs / 60_000))} min.`;
+}
 
 /** A driver may have used up its retries, or its job may have been lost with a database restored from a backup. */
 async function driveForgotten(deps: WorkerDeps): Promise<void> {
@@ -61,14 +79,12 @@ async function driveForgotten(deps: WorkerDeps): Promise<void> {
         { state: 'failed', machineId: { not: null } },
       ],
     },
-    select: { id: true, orgId: true, state: true, machineId: true, stateSince: true },
+    select: { id: true, orgId: true, state: true },
   });
-  const now = deps.clock.now();
-  for (const { id, orgId, ...session } of candidates) {
+  for (const { id, orgId, state } of candidates) {
     if (keys.has(id)) continue;
-    // Its driver puts the machine away: one at a time with whoever retries the session.
-    if (session.state === 'failed' && decideFailedMachine(session, now) === 'leave') continue;
-    if (session.state !== 'failed') deps.log.warn({ event: 'session.forgotten', sessionId: id }, 'session had no driver');
+    // A failed one's driver looks after its machine: one at a time with whoever retries the session.
+    if (state !== 'failed') deps.log.warn({ event: 'session.forgotten', sessionId: id }, 'session had no driver');
     await withOrg(deps.db, orgId, (tx) => enqueue(tx, 'drive-session', { orgId, sessionId: id }));
   }
 }

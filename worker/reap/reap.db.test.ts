@@ -33,6 +33,36 @@ describe('the sweep', () => {
     expect(await events(session)).toContainEqual(expect.objectContaining({ kind: 'error', title: 'The session got stuck' }));
   });
 
+  it('leaves it to the worker that has just started', async () => {
+    const session = await aSession(test.db, rig.org, { state: 'suspending', deadlineAt: new Date(Date.now() - 3_600_000) });
+    await reap({ ...aWorker().deps, startedAt: new Date() });
+    expect((await read(session)).state).toBe('suspending');
+    await reap({ ...aWorker().deps, clock: LATER, startedAt: new Date() });
+    expect((await read(session)).state).toBe('failed');
+  });
+
+  it('names a host that does not answer, and says what to do for the state it was stuck in', async () => {
+    const host = { url: 'http://127.0.0.1:1', accelerator: 'tcg', info: {}, lastSeenAt: new Date() };
+    const silent = await test.systemDb.host.create({ data: { id: newId('host'), ...host } });
+    const stuck = { deadlineAt: new Date(Date.now() - 1000), hostId: silent.id };
+    const stopping = await aSession(test.db, rig.org, { ...stuck, state: 'stopping' });
+    const suspending = await aSession(test.db, rig.org, { ...stuck, state: 'suspending' });
+    await sweepLater();
+    for (const [session, nextStep] of [
+      [stopping, 'End the session again.'],
+      [suspending, 'Retry: it goes on in its machine'],
+    ] as const) {
+      expect((await read(session)).state).toBe('failed');
+      expect(await events(session)).toContainEqual(
+        expect.objectContaining({
+          title: 'The session got stuck',
+          detail: expect.stringContaining('Its host has not answered for 5 min.'),
+          nextStep: expect.stringContaining(nextStep),
+        }),
+      );
+    }
+  });
+
   it('leaves a session alone that is within its time', async () => {
     const session = await aSession(test.db, rig.org, { state: 'resuming', deadlineAt: new Date(Date.now() + 3_600_000) });
     await sweepLater();

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Session } from '../../prisma/generated/client.ts';
+import { databaseTrouble } from '../../server/database-trouble.ts';
 import { withOrg } from '../../server/db.ts';
 import { type HostError, isHostError } from '../../server/hosts/host-error.ts';
 import { enqueue } from '../../server/jobs/enqueue.ts';
@@ -11,6 +12,7 @@ import { whyGone } from '../machines/open-machine.ts';
 import { describeFailure, isRetryable } from './describe-failure.ts';
 import { addEvent, type Driver, guestOf, MovedError, pause, readSession, ShutdownError, SupersededError } from './driver.ts';
 import { loseMachine } from './lose-machine.ts';
+import { newOutage, outlastDatabase } from './outlast-database.ts';
 import { provision } from './provision.ts';
 import { putAway } from './put-away.ts';
 import { resume } from './resume.ts';
@@ -67,6 +69,7 @@ export async function driveSession(deps: WorkerDeps, ref: SessionRef): Promise<v
 
 async function drive(driver: Driver): Promise<void> {
   let failures = { version: -1, attempt: 0, since: 0, shown: false };
+  const outage = newOutage();
   for (;;) {
     if (driver.deps.shutdown.aborted) throw new ShutdownError('worker is shutting down');
     const session = await readSession(driver);
@@ -84,6 +87,11 @@ async function drive(driver: Driver): Promise<void> {
     } catch (error) {
       if (error instanceof SupersededError || error instanceof ShutdownError) throw error;
       if (error instanceof MovedError) continue;
+      // A host's refusal may have a refused connection for its cause, too.
+      if (!isHostError(error) && databaseTrouble(error)) {
+        await outlastDatabase(driver, outage, error);
+        continue;
+      }
       const now = await readSession(driver);
       if (failures.version !== now.version) failures = { version: now.version, attempt: 0, since: Date.now(), shown: false };
       failures.attempt += 1;

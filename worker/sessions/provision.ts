@@ -7,12 +7,17 @@ import { insertMachine, isMachineAlive, startMachine } from '../machines/open-ma
 import { retireTemplate } from '../templates/retire-template.ts';
 import { openAgentSession } from './agent-session.ts';
 import { type Driver, inOrg, MovedError, move, pause, readSession, StepError } from './driver.ts';
+import { settleUnheard } from './put-away.ts';
 
 /**
  * From a task to a machine in which the agent is ready for it. Each step looks at what is there first, so that another
  * worker, or a retry, goes on where this one stopped.
  */
 export async function provision(driver: Driver, session: Session): Promise<void> {
+  if (await isAsleep(driver, session)) {
+    await move(driver, session, { to: 'resuming', reason: 'its machine had fallen asleep' });
+    return;
+  }
   const template = await awaitTemplate(driver, session);
   const machine = await placeMachine(driver, session, template);
   await step(driver, 'Machine forked from the template', async () => {
@@ -35,6 +40,11 @@ export async function provision(driver: Driver, session: Session): Promise<void>
   }
   await move(driver, session, { to: 'running', reason: 'machine and agent are ready' });
   driver.agentSeenOn = machine.id;
+}
+
+/** It was given up while it fell asleep for the first time, and retried before anybody had heard of its snapshot. */
+async function isAsleep(driver: Driver, session: Session): Promise<boolean> {
+  return session.snapshotId !== null || (session.machineId !== null && (await settleUnheard(driver, session)));
 }
 
 /** A template that cannot be forked any more is built anew, and waited for as if there had been none. */

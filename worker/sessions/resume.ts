@@ -5,6 +5,7 @@ import { agentProcessSchema, agentStdoutBytes, isSameProcess, sightAgent } from 
 import type { Guest } from '../guest/run-script.ts';
 import { insertMachine, isMachineAlive, startMachine } from '../machines/open-machine.ts';
 import { type Driver, inOrg, MovedError, move, StepError } from './driver.ts';
+import { settleUnheard } from './put-away.ts';
 import { markResumed } from './settle-wakes.ts';
 
 /** The transition's reason when a snapshot's memory cannot be loaded: the next try starts from its disk. */
@@ -88,6 +89,8 @@ async function placeAgain(driver: Driver, session: Session, snapshot: Snapshot):
     const machine = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: session.machineId! } }));
     const started = machine.bootId !== null;
     if (machine.endedAt === null && (!started || (await isMachineAlive(driver.deps, machine)))) return machine;
+    if (machine.endedAt === null && (await settleUnheard(driver, session)))
+      throw new MovedError(`session ${session.id} has a newer snapshot to wake from`);
   }
   const lease = session.lease + 1;
   const { orgId } = session;

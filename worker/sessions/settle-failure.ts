@@ -22,7 +22,10 @@ const TITLES: Partial<Record<SessionState, string>> = {
 export async function settleFailure(driver: Driver, session: Session, to: SessionState, error: unknown): Promise<void> {
   const unusable = error instanceof MemoryUnusableError;
   const target = unusable ? 'failed' : to;
-  const event = describeFailure(TITLES[session.state] ?? 'The session failed', error);
+  const described = describeFailure(TITLES[session.state] ?? 'The session failed', error);
+  // A retry would start it again.
+  const event =
+    session.state === 'stopping' ? { ...described, nextStep: 'End the session again when the cause is mended.' } : described;
   const halfMade = session.state === 'provisioning' || session.state === 'resuming' ? await findMachine(driver, session) : null;
   const moved = await move(
     driver,

@@ -5,28 +5,26 @@ import { replicationOf } from '../../server/hosts/store-key.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
 import { agentProcessSchema, sightAgent } from '../guest/agent-process.ts';
 import { dropOldSnapshots } from '../machines/drop-snapshots.ts';
-import { snapshotIdOf } from '../machines/open-machine.ts';
+import { snapshotIdOf, whyGone } from '../machines/open-machine.ts';
 import { type Driver, guestOf, inOrg, move } from './driver.ts';
 import { storeSnapshot } from './keep-disk.ts';
+import { settleKept } from './put-away.ts';
 import { markResumed } from './settle-wakes.ts';
 import { wakeAtOnce } from './wake-at-once.ts';
+
+type Place = Awaited<ReturnType<typeof guestOf>>;
 
 /** Puts the machine to sleep, or turns around when something asked for it meanwhile. */
 export async function suspend(driver: Driver, session: Session): Promise<void> {
   const { deps, ref, log } = driver;
-  if (await inOrg(driver, (tx) => wantsToWake(driver, tx))) {
+  const guest = await guestOf(driver, session);
+  if ((await inOrg(driver, (tx) => wantsToWake(driver, tx))) && !(await isAsleep(guest))) {
     await move(driver, session, { to: 'running', reason: 'something arrived before it slept' }, (tx) =>
       markResumed(tx, ref, { sameBootId: true, sameAgentProcess: true }, deps.clock.now()),
     );
     return;
   }
-  const guest = await guestOf(driver, session);
-  // Both are for reading while it sleeps; a guest too busy to answer sleeps all the same.
-  const worktree = await captureWorktree(guest.host, guest.machineId, deps.clock.now()).catch((error: unknown) => {
-    log.warn({ event: 'session.worktree_not_captured', err: error }, 'worktree not captured');
-    return null;
-  });
-  await recordAgentProcess(driver, session);
+  await keepForReaders(driver, session, guest);
 
   const snapshotId = snapshotIdOf(guest.machineId);
   const { snapshot, releasedMs, processGone } = await guest.host.suspend(guest.machineId, {
@@ -38,7 +36,7 @@ export async function suspend(driver: Driver, session: Session): Promise<void> {
   const moved = await move(
     driver,
     session,
-    { to: 'suspended', reason: 'asleep', set: { machineId: null, snapshotId, worktree: worktree ?? Prisma.DbNull } },
+    { to: 'suspended', reason: 'asleep', set: { machineId: null, snapshotId } },
     async (tx) => {
       const { agentOffset } = await tx.session.findUniqueOrThrow({ where: { id: session.id } });
       await storeSnapshot(tx, { ...session, agentOffset }, snapshot, releasedMs);
@@ -54,7 +52,8 @@ export async function suspend(driver: Driver, session: Session): Promise<void> {
     },
   );
   log.info({ event: 'session.suspended', machineId: guest.machineId, releasedMs, processGone, moved }, 'session suspended');
-  await dropOldSnapshots(deps, session, snapshotId);
+  if (moved) await dropOldSnapshots(deps, session, snapshotId);
+  else await settleKept(driver, session, { snapshot, releasedMs, processGone });
 }
 
 /** A ledger row made while it was falling asleep says that somebody wants it awake. */
@@ -62,12 +61,32 @@ async function wantsToWake({ ref }: Driver, tx: Tx): Promise<boolean> {
   return (await tx.wake.count({ where: { sessionId: ref.sessionId, outcome: 'pending' } })) > 0;
 }
 
-/** What the resume is held against. Read in the guest, right before it stops. */
-async function recordAgentProcess(driver: Driver, session: Session): Promise<void> {
-  const { agentProcess } = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: session.machineId! } }));
+/** An earlier try may have got so far. A host that does not answer says nothing about its machines. */
+async function isAsleep({ host, machineId }: Place): Promise<boolean> {
+  return (await whyGone(host, machineId).catch(() => null)) !== null;
+}
+
+/**
+ * What is read of the machine while it sleeps, and what its resume is held against. Stored before it stops: a suspend whose
+ * result was lost is asked for again, when the guest can no longer be asked. A guest too busy to answer sleeps all the same.
+ */
+async function keepForReaders(driver: Driver, session: Session, guest: Place): Promise<void> {
+  const { deps, log } = driver;
+  const { machineId } = guest;
+  if (await isAsleep(guest)) return;
+  const { agentProcess } = await inOrg(driver, (tx) => tx.machine.findUniqueOrThrow({ where: { id: machineId } }));
   const expected = agentProcessSchema.safeParse(agentProcess).data ?? null;
-  const { process } = await sightAgent(await guestOf(driver, session), expected).catch(() => ({ process: null }));
-  await inOrg(driver, (tx) =>
-    tx.machine.update({ where: { id: session.machineId! }, data: { agentProcess: process ?? Prisma.DbNull } }),
-  );
+  // Together: under emulation each takes seconds when the guest is busy.
+  const [worktree, seen] = await Promise.all([
+    captureWorktree(guest.host, machineId, deps.clock.now()).catch((error: unknown) => {
+      log.warn({ event: 'session.worktree_not_captured', err: error }, 'worktree not captured');
+      return null;
+    }),
+    // Unanswered, what was seen last still says which process has to be there after the resume.
+    sightAgent(guest, expected).catch(() => null),
+  ]);
+  await inOrg(driver, async (tx) => {
+    await tx.session.update({ where: { id: session.id }, data: { worktree: worktree ?? Prisma.DbNull } });
+    if (seen) await tx.machine.update({ where: { id: machineId }, data: { agentProcess: seen.process ?? Prisma.DbNull } });
+  });
 }

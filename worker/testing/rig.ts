@@ -93,6 +93,7 @@ export function workerRig(test: TestDatabase) {
       }),
       signals,
       clock: systemClock,
+      startedAt: new Date(0),
       log,
       agent: { name: 'fake', model: { name: 'demo', scripted: true }, command: 'fake-agent', env: {}, files: [] },
       forgeDir,

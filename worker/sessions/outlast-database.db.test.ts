@@ -1,0 +1,45 @@
+import pg from 'pg';
+import { expect, it } from 'vitest';
+import { openTestDatabase } from '../../server/testing/database.ts';
+import { workerRig } from '../testing/rig.ts';
+
+const test = openTestDatabase();
+const { rig, aRunningSession, say, read, messages, events, until } = workerRig(test);
+
+/** From now on PostgreSQL refuses what the agent says with its own error for a full disk. A sequence counts refusals: it is not rolled back. */
+async function fillDisk() {
+  const owner = new pg.Client(test.urls.ownerUrl);
+  await owner.connect();
+  await owner.query(`
+    create sequence refusals;
+    create function no_space() returns trigger language plpgsql security definer as $$
+    begin
+      perform nextval('refusals');
+      raise exception using errcode = '53100', message = 'could not extend file: No space left on device';
+    end $$;
+    create trigger no_space before insert on "AgentFrame" for each row when (new.direction = 'agent') execute function no_space()`);
+  return {
+    refusals: async () => Number((await owner.query('select last_value from refusals')).rows[0].last_value),
+    giveBack: async () => {
+      await owner.query('drop function no_space cascade');
+      await owner.end();
+    },
+  };
+}
+
+it('a turn outlasts a full disk of the database, however often it is tried, and tells of it afterwards', async () => {
+  const { session } = await aRunningSession();
+  const { refusals, giveBack } = await fillDisk();
+  await say(session, 'Go on');
+  // More tries than a step that fails is given.
+  await until(async () => expect(await refusals()).toBeGreaterThan(6));
+  expect((await read(session)).state).toBe('running');
+  expect((await messages(session)).at(-1)?.state).toBe('delivered');
+  await giveBack();
+  await until(async () => expect((await messages(session)).at(-1)?.state).toBe('done'));
+  expect((await read(session)).state).toBe('running');
+  const told = await events(session);
+  expect(told.filter(({ label }) => label === 'Waited for Warren’s database')).toHaveLength(1);
+  expect(told.filter(({ kind }) => kind === 'error')).toEqual([]);
+  expect(rig.agent.received.filter(({ method }) => method === 'session/prompt')).toHaveLength(2);
+});

@@ -1,0 +1,52 @@
+import { databaseTrouble } from '../../server/database-trouble.ts';
+import { writeTimeline } from '../../server/sessions/append-event.ts';
+import { SESSION_RULES } from '../../server/sessions/states.ts';
+import { type Driver, inOrg, pause } from './driver.ts';
+
+/** Troubles that follow each other this closely are one, told in one row of the timeline. */
+const SAME_OUTAGE_MS = 60_000;
+const PAUSE_MS_MAX = 15_000;
+const PAUSES_DOUBLED_MAX = 10;
+
+/** What a driver remembers of the last time the database was away or full. Times in ms since the epoch. */
+export type Outage = { since: number; until: number; seq: number | undefined };
+
+export const newOutage = (): Outage => ({ since: 0, until: 0, seq: undefined });
+
+/**
+ * The database is away or its disk is full. That is no news about the session, so nothing is given up for it: waits until the
+ * database takes a row again, for as long as that is, and tells in that row how long it was. Rejects with what else goes wrong.
+ */
+export async function outlastDatabase(driver: Driver, outage: Outage, error: unknown): Promise<void> {
+  const { clock, patience } = driver.deps;
+  const now = () => clock.now().getTime();
+  if (now() - outage.until > SAME_OUTAGE_MS) Object.assign(outage, { since: now(), seq: undefined });
+  driver.log.warn({ event: 'session.database_trouble', err: error }, 'the database is away or full; waiting');
+  for (let tries = 0; ; tries += 1) {
+    await pause(driver, Math.min(PAUSE_MS_MAX, patience.retryMs * 2 ** Math.min(tries, PAUSES_DOUBLED_MAX)));
+    try {
+      outage.until = now();
+      outage.seq = await tell(driver, outage);
+      return;
+    } catch (again) {
+      if (!databaseTrouble(again)) throw again;
+    }
+  }
+}
+
+/** A state's time does not run out while nothing could be written. @returns the timeline row's number */
+async function tell(driver: Driver, { since, until, seq }: Outage): Promise<number | undefined> {
+  const { sessionId } = driver.ref;
+  const ms = until - since;
+  const detail = 'it was away or its disk was full; nothing stored is lost';
+  return inOrg(driver, async (tx) => {
+    const event = { kind: 'progress' as const, label: 'Waited for Warren’s database', ms, detail };
+    const [row] = await writeTimeline(tx, driver.ref, [{ seq, event }]);
+    const { state } = await tx.session.findUniqueOrThrow({ where: { id: sessionId }, select: { state: true } });
+    const { deadlineMs } = SESSION_RULES[state];
+    if (deadlineMs !== null) {
+      await tx.session.update({ where: { id: sessionId }, data: { deadlineAt: new Date(until + deadlineMs) } });
+    }
+    return row?.seq;
+  });
+}
