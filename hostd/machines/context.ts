@@ -28,6 +28,8 @@ export type MachineContext = {
   egress: Map<string, EgressPolicy>;
   /** Serialises verbs on one machine, and the cloning of a snapshot with its removal. */
   locks: KeyedLock;
+  /** Suspends that a disk error stopped after their manifest, and that are tried again. */
+  finishing: Set<string>;
 };
 
 /** The guest side's view of a machine as it is now. */

@@ -162,6 +162,34 @@ describe('suspending a machine', () => {
     expect((await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).processGone).toBe(true);
   });
 
+  it('lets the machine run on when the disk fails before anything was saved', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    armFault({ point: 'suspend.recorded', action: 'ENOSPC' });
+    await expect(machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).rejects.toMatchObject({ code: 'disk_full' });
+    expect((await machines.get(MACHINE)).state).toBe('running');
+  });
+
+  it('leaves an exited machine exited when its disk cannot be kept', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    armFault({ point: 'suspend.recorded', action: 'ENOSPC' });
+    const drop = { lease: 1, snapshotId: SNAPSHOT, memory: 'drop' } as const;
+    await expect(machines.suspend(MACHINE, drop)).rejects.toMatchObject({ code: 'disk_full' });
+    expect((await machines.get(MACHINE)).state).toBe('exited');
+    expect((await machines.suspend(MACHINE, drop)).processGone).toBe(true);
+  });
+
+  it.each(['suspend.manifest_written', 'suspend.qemu_gone', 'suspend.renamed'] as const)(
+    'is finished by itself when the disk fails for a moment at %s',
+    async (point) => {
+      await machines.create(MACHINE, aRequest(IMAGE));
+      armFault({ point, action: 'ENOSPC' });
+      await expect(machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).rejects.toMatchObject({ code: 'disk_full' });
+      await vi.waitFor(async () => expect(await machines.list()).toEqual([]), 10_000);
+      expect((await machines.snapshots()).map(({ snapshotId }) => snapshotId)).toEqual([SNAPSHOT]);
+      expect((await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT })).processGone).toBe(true);
+    },
+  );
+
   it.each(['suspend.manifest_written', 'suspend.qemu_gone', 'suspend.renamed', 'suspend.machine_discarded'] as const)(
     'is finished by the next try when the disk fails at %s',
     async (point) => {

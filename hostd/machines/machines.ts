@@ -96,6 +96,7 @@ export class Machines implements MachinesPort {
       connected: new Map(),
       egress: new Map(),
       locks: new KeyedLock(),
+      finishing: new Set<string>(),
     };
     const machines = new Machines(ctx, options);
     await prepareManifests(layout);

@@ -28,10 +28,12 @@ import { type MachineRecord, readRecord, writeRecord } from './record.ts';
  * what is not waited for here costs the next wake a second.
  */
 const FAREWELL_DEADLINE_MS = 6_000;
+const FINISH_AGAIN_MS = { first: 500, max: 30_000 } as const;
 
 /**
  * Stops the machine, writes its device state, ends QEMU and turns its files into the snapshot. Repeating the call returns the
- * snapshot that is there. When a step before the manifest fails the machine runs on; after it, repeating the call finishes.
+ * snapshot that is there. When a step before the manifest fails the machine runs on; after it, the
+ * suspend is finished by itself or by repeating the call.
  * A machine that has exited becomes a snapshot of its disk alone, so that nothing on it is lost.
  */
 export async function suspendMachine(ctx: MachineContext, machineId: string, input: SuspendMachine): Promise<SuspendResult> {
@@ -52,9 +54,8 @@ export async function suspendMachine(ctx: MachineContext, machineId: string, inp
       record = await markExited(ctx, record, ctx.connected.get(machineId) ?? null, 'ended to keep its disk alone');
     }
     const suspending = await writeRecord(ctx.layout, { ...record, phase: 'suspending', snapshotId: input.snapshotId });
-    await faultPoint('suspend.recorded');
     if (record.exitReason === null) await saveOrGoOn(ctx, suspending);
-    else await keepDisk(ctx, suspending);
+    else await keepDiskOrStay(ctx, record, suspending);
     return finish(ctx, suspending, requestedAt);
   });
 }
@@ -66,9 +67,31 @@ async function finish(ctx: MachineContext, record: MachineRecord, requestedAt: n
     const releasedMs = Math.round(performance.now() - requestedAt);
     await writeFile(ctx.layout.snapshot(snapshotId).releasedMs, String(releasedMs));
   } catch (error) {
+    void finishLater(ctx, record.machineId);
     throw asDiskError(error, 'machine.suspend');
   }
   return resultOf(ctx, await requireSnapshot(ctx.layout, snapshotId), record.process);
+}
+
+/** What has its manifest becomes a snapshot as soon as the disk lets it, whether or not it is asked for again. */
+async function finishLater(ctx: MachineContext, machineId: string): Promise<void> {
+  if (ctx.finishing.has(machineId)) return;
+  ctx.finishing.add(machineId);
+  const tryOnce = async () => {
+    const record = await readRecord(ctx.layout, machineId);
+    if (record && (await canFinish(ctx, record))) await finishSuspend(ctx, record);
+  };
+  for (let waitMs: number = FINISH_AGAIN_MS.first; ; waitMs = Math.min(waitMs * 2, FINISH_AGAIN_MS.max)) {
+    // Whoever ends hostd does not wait: its next start finishes too.
+    await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+    const error = await ctx.locks.run(machineId, tryOnce).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    if (error === null) break;
+    ctx.log.warn({ event: 'machine.not_suspended', machineId, err: error }, 'a suspend cannot be finished yet');
+  }
+  ctx.finishing.delete(machineId);
 }
 
 async function saveOrGoOn(ctx: MachineContext, record: MachineRecord): Promise<void> {
@@ -76,6 +99,7 @@ async function saveOrGoOn(ctx: MachineContext, record: MachineRecord): Promise<v
   if (!vm)
     throw new HostdError('internal', { message: `machine ${record.machineId} was not taken up`, phase: 'machine.suspend' });
   try {
+    await faultPoint('suspend.recorded');
     await saveToFiles(ctx, record, vm);
   } catch (error) {
     await goOn(ctx, record, vm);
@@ -110,6 +134,17 @@ async function saveToFiles(ctx: MachineContext, record: MachineRecord, vm: Vm): 
     },
   });
   await writeManifest(ctx.layout, files.vm, manifest);
+}
+
+async function keepDiskOrStay(ctx: MachineContext, exited: MachineRecord, suspending: MachineRecord): Promise<void> {
+  try {
+    await faultPoint('suspend.recorded');
+    await keepDisk(ctx, suspending);
+  } catch (error) {
+    await rm(ctx.layout.machine(exited.machineId).vm.manifest, { force: true });
+    await writeRecord(ctx.layout, exited);
+    throw asDiskError(error, 'machine.suspend');
+  }
 }
 
 /** Of a machine that has ended only the disk is left. */
