@@ -54,8 +54,7 @@ export async function suspendMachine(ctx: MachineContext, machineId: string, inp
       record = await markExited(ctx, record, ctx.connected.get(machineId) ?? null, 'ended to keep its disk alone');
     }
     const suspending = await writeRecord(ctx.layout, { ...record, phase: 'suspending', snapshotId: input.snapshotId });
-    if (record.exitReason === null) await saveOrGoOn(ctx, suspending);
-    else await keepDiskOrStay(ctx, record, suspending);
+    await saveOrGoBack(ctx, record, suspending);
     return finish(ctx, suspending, requestedAt);
   });
 }
@@ -94,17 +93,22 @@ async function finishLater(ctx: MachineContext, machineId: string): Promise<void
   ctx.finishing.delete(machineId);
 }
 
-async function saveOrGoOn(ctx: MachineContext, record: MachineRecord): Promise<void> {
-  const vm = ctx.connected.get(record.machineId);
-  if (!vm)
+async function saveOrGoBack(ctx: MachineContext, before: MachineRecord, record: MachineRecord): Promise<void> {
+  const vm = before.exitReason === null ? ctx.connected.get(record.machineId) : null;
+  if (vm === undefined)
     throw new HostdError('internal', { message: `machine ${record.machineId} was not taken up`, phase: 'machine.suspend' });
   try {
     await faultPoint('suspend.recorded');
-    await saveToFiles(ctx, record, vm);
+    await (vm ? saveToFiles(ctx, record, vm) : keepDisk(ctx, record));
   } catch (error) {
-    await goOn(ctx, record, vm);
+    await (vm ? goOn(ctx, record, vm) : stayExited(ctx, before));
     throw asDiskError(error, 'machine.suspend');
   }
+}
+
+async function stayExited(ctx: MachineContext, exited: MachineRecord): Promise<void> {
+  await rm(ctx.layout.machine(exited.machineId).vm.manifest, { force: true });
+  await writeRecord(ctx.layout, exited);
 }
 
 /** Ends with a complete, synced manifest in the machine's directory: from then on the suspend can only be finished. */
@@ -134,17 +138,6 @@ async function saveToFiles(ctx: MachineContext, record: MachineRecord, vm: Vm): 
     },
   });
   await writeManifest(ctx.layout, files.vm, manifest);
-}
-
-async function keepDiskOrStay(ctx: MachineContext, exited: MachineRecord, suspending: MachineRecord): Promise<void> {
-  try {
-    await faultPoint('suspend.recorded');
-    await keepDisk(ctx, suspending);
-  } catch (error) {
-    await rm(ctx.layout.machine(exited.machineId).vm.manifest, { force: true });
-    await writeRecord(ctx.layout, exited);
-    throw asDiskError(error, 'machine.suspend');
-  }
 }
 
 /** Of a machine that has ended only the disk is left. */
