@@ -182,7 +182,8 @@ async function storage(run: Run, note: Note): Promise<void> {
 async function soaking(run: Run, note: Note): Promise<void> {
   const size = run.options.tiny ? SIZES.tiny : SIZES.small;
   const subject = await openWarren(run, size, 'mch_benchsoak0001');
-  const found = await soak({ cycles: run.options.cycles, subject, hostd: run.hostd, note });
+  const { hostd, interrupted } = run;
+  const found = await soak({ cycles: run.options.cycles, subject, hostd, note, interrupted });
   take(run, 'soak', { ...found, notes: found.failures });
 }
 

@@ -2,6 +2,7 @@ import { messageOf } from '../hostd/errors.ts';
 import { allocatedBytes } from '../hostd/storage/files.ts';
 import { ROOT } from '../scripts/settings.ts';
 import { stage } from '../scripts/stage.ts';
+import { HostError } from '../server/hosts/host-error.ts';
 import { describeMemory } from './corpus.ts';
 import { FIGURE_STAGES, sabotage } from './figure-stages.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -47,12 +48,13 @@ async function begin(run: Pick<Run, 'options' | 'workspace' | 'samples' | 'open'
     void: null,
     unavailable: {},
   };
-  return { ...run, hostd: await workspace.hostd(), size, template, residentBytes, report };
+  const hostd = await workspace.hostd();
+  return { ...run, hostd, size, template, residentBytes, report, interrupted: untilInterrupted() };
 }
 
 async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
   const failed: string[] = [];
-  const interrupted = untilInterrupted();
+  const { interrupted } = run;
   const stages = run.options.figures.map((name) => [name, FIGURE_STAGES[name]] as const);
   for (const [name, work] of [...stages, ...(run.options.sabotage ? [['sabotage', sabotage] as const] : [])]) {
     await stage(name, ({ note }) => Promise.race([work(run, note), rejection(interrupted)])).catch((error) => {
@@ -85,5 +87,6 @@ function rejection(signal: AbortSignal): Promise<never> {
 
 /** A program that failed says a lot; the reason comes last. */
 function lastWords(error: unknown): string {
-  return messageOf(error).trim().split('\n').slice(-3).join(' ').slice(-1_000);
+  const tail = error instanceof HostError && error.tail ? `: ${error.tail}` : '';
+  return `${messageOf(error)}${tail}`.trim().split('\n').slice(-3).join(' ').slice(-1_000);
 }

@@ -18,6 +18,8 @@ export type Run = {
   residentBytes: number;
   report: Report;
   samples: Record<string, unknown>;
+  /** Aborts at the first Ctrl-C. */
+  interrupted: AbortSignal;
   /** Ended after the run, however it ends. */
   open: Pick<Side, 'close'>[];
 };

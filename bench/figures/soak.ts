@@ -17,14 +17,14 @@ export type SoakResult = {
   samples: { replyMs: number[]; releasedMs: number[] };
 };
 
-type Options = { cycles: number; subject: WarrenSide; hostd: Hostd; note: (line: string) => void };
+type Options = { cycles: number; subject: WarrenSide; hostd: Hostd; note: (line: string) => void; interrupted: AbortSignal };
 
 /**
  * Suspends, resumes and forks one machine over and over. After each wake-up everything a suspend must not change is compared with
  * what it was before the first: memory page by page, disk tree, processes and their start times, the open and locked file, the
  * listening port, the terminal's screen. Random values must never come twice, in no cycle and in no fork.
  */
-export async function soak({ cycles, subject, hostd, note }: Options): Promise<SoakResult> {
+export async function soak({ cycles, subject, hostd, note, interrupted }: Options): Promise<SoakResult> {
   const failures: string[] = [];
   const counts = { mismatches: 0, hangs: 0, duplicates: 0 };
   const seen = new Set<string>();
@@ -49,6 +49,8 @@ export async function soak({ cycles, subject, hostd, note }: Options): Promise<S
       await requireSame(subject.guest, before);
       await takeRandom(subject.guest);
     } catch (error) {
+      // The machine is being taken away from under it.
+      if (interrupted.aborted) break;
       const message = error instanceof Error ? error.message : String(error);
       counts[error instanceof Mismatch ? 'mismatches' : 'hangs'] += 1;
       failures.push(`cycle ${done + 1}: ${message}`);

@@ -276,7 +276,9 @@ export function describeDriver(name: string, makeSubject: () => Promise<Subject>
       const spare = await subject.driver.makeSpare({ ...at, spareId: 'spr_vain', dir, diskBytes: 1, logPath: `${dir}.log` });
       await spare.discard();
       expect(await subject.driver.isAlive(spare.process)).toBe(false);
-      await subject.driver.vacate({ ...at, files: [] });
+      // One that died while it waited is told as what it is, not made a machine of.
+      await expect(subject.driver.start(at, spare)).rejects.toMatchObject({ code: 'internal' });
+      await subject.driver.vacate({ ...at, files: [at.diskPath] });
     });
 
     it('tells when the process ends by itself', async () => {

@@ -122,7 +122,7 @@ export interface Driver {
    * Starts a process that holds the machine, CPUs stopped.
    *
    * @param spare becomes the machine instead of a new process. It was made for this size, and the spec has its `socketDir`
-   * @throws `missing_dependency` or `internal` with the output's tail
+   * @throws `missing_dependency` or `internal` with the output's tail. A spare is ended then, and not vacated
    */
   start(spec: VmSpec, spare?: Spare): Promise<Vm>;
   makeSpare(spec: SpareSpec): Promise<Spare>;

@@ -10,7 +10,7 @@ import { discard } from '../storage/trash.ts';
 import { requireCapacity } from './capacity.ts';
 import { collectConsole, readConsole } from './console.ts';
 import { applyEgress, type MachineContext, toGuestMachine } from './context.ts';
-import { connect, endMachine } from './exit.ts';
+import { connect, endMachine, vacate } from './exit.ts';
 import { replaceIdentity, setHostname } from './identity.ts';
 import { type Origin, prepareFiles, resolveOrigin, toVmSpec } from './prepare.ts';
 import { listRecords, type MachineRecord, type MachineRequest, readRecord, toMachineView, writeRecord } from './record.ts';
@@ -148,16 +148,12 @@ async function bringUp(
   // The lock keeps the snapshot from being removed while it is read.
   await (snapshotId === undefined ? prepare() : ctx.locks.run(snapshotId, prepare));
   await faultPoint('create.files_made');
-  const taken = origin.restores && origin.manifest ? await ctx.spares.take(sizeOf(origin.manifest)) : null;
-  // Written down before it is touched: from here on it is this machine's, whatever happens.
-  const named = taken
-    ? await writeRecord(ctx.layout, { ...admitted, spareId: taken.spareId, process: taken.spare.process })
-    : admitted;
-  const vm = await ctx.driver.start(toVmSpec(ctx, named, origin), taken?.spare);
+  const spared = await startSpare(ctx, admitted, origin);
+  const vm = spared?.vm ?? (await ctx.driver.start(toVmSpec(ctx, admitted, origin)));
   stamp('qemu');
   ctx.connected.set(machineId, vm);
   await faultPoint('create.qemu_started');
-  const started = taken ? named : await writeRecord(ctx.layout, { ...admitted, process: vm.process });
+  const started = spared?.named ?? (await writeRecord(ctx.layout, { ...admitted, process: vm.process }));
   await faultPoint('create.process_recorded');
   const guestMachine = await toGuestMachine(ctx, started, vm, request.source.kind);
   await ctx.guest.attach(guestMachine);
@@ -189,11 +185,31 @@ async function bringUp(
     throw new HostdError('internal', { message: (await vm.exited).reason, phase: 'machine.create' });
   connect(ctx, machineId, vm);
   ctx.log.info(
-    { event: 'machine.running', machineId, source: request.source.kind, timingsMs, spare: taken !== null },
+    { event: 'machine.running', machineId, source: request.source.kind, timingsMs, spare: spared !== null },
     'a machine is up',
   );
   if (origin.restores && origin.manifest) ctx.spares.refill(sizeOf(origin.manifest));
   return writeRecord(ctx.layout, { ...started, phase: 'running', bootId, timingsMs });
+}
+
+/** The machine in a process that waited for one; null when none did, or when the one that did is of no use after all. */
+async function startSpare(ctx: MachineContext, admitted: MachineRecord, origin: Origin) {
+  const taken = origin.restores && origin.manifest ? await ctx.spares.take(sizeOf(origin.manifest)) : null;
+  if (!taken) return null;
+  const { spareId, spare } = taken;
+  // Written down before it is touched: from here on it is this machine's, whatever happens.
+  const named = await writeRecord(ctx.layout, { ...admitted, spareId, process: spare.process });
+  try {
+    return { named, vm: await ctx.driver.start(toVmSpec(ctx, named, origin), spare) };
+  } catch (error) {
+    ctx.log.warn(
+      { event: 'spare.lost', machineId: admitted.machineId, spareId, err: error },
+      'a waiting process could not become a machine',
+    );
+    await vacate(ctx, named);
+    await writeRecord(ctx.layout, admitted);
+    return null;
+  }
 }
 
 /** In this order: the clock first, because programs of a woken guest run already; then what it must not share with its siblings. */

@@ -58,7 +58,7 @@ export async function endMachine(ctx: MachineContext, machineId: string): Promis
 }
 
 /** Its files are hostd's own again before they become a snapshot or are kept: nothing at rest belongs to a machine's user. */
-async function vacate(ctx: MachineContext, named: Pick<MachineRecord, 'machineId' | 'spareId'>): Promise<void> {
+export async function vacate(ctx: MachineContext, named: Pick<MachineRecord, 'machineId' | 'spareId'>): Promise<void> {
   const { machineId, spareId } = named;
   const { disk } = ctx.layout.machine(machineId).vm;
   const socketDir = socketDirOf(ctx.layout, named);

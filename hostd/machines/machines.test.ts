@@ -399,7 +399,9 @@ describe('processes that wait to become machines', () => {
   const waiting = () => alive().filter(({ socketDir }) => path.basename(socketDir).startsWith('spr_'));
   const openWith = async (spares: number) => {
     machines.close();
-    ({ machines, guest } = await world.open(undefined, undefined, spares));
+    const opened = await world.open(undefined, undefined, spares);
+    ({ machines, guest } = opened);
+    return opened.driver;
   };
 
   it('are of the size of the newest snapshot, become the machine that is resumed, and are made anew', async () => {
@@ -428,6 +430,22 @@ describe('processes that wait to become machines', () => {
     await vi.waitFor(() => expect(waiting()).toHaveLength(1));
     world.host.crash(waiting()[0]!.ref);
     expect((await machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }, 2))).state).toBe('running');
+  });
+
+  it('may die at the last moment: the machine gets a process of its own, and nothing of the dead one is left', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    const driver = await openWith(1);
+    await vi.waitFor(() => expect(waiting()).toHaveLength(1));
+    const { ref, socketDir } = waiting()[0]!;
+    world.host.crash(ref);
+    vi.spyOn(driver, 'isAlive').mockResolvedValueOnce(true);
+    const resumed = await machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }, 2));
+    expect(resumed).toMatchObject({ state: 'running', process: { pid: expect.any(Number) } });
+    expect(resumed.process).not.toEqual(ref);
+    expect(world.host.held.has(socketDir)).toBe(false);
+    await openWith(0);
+    expect((await machines.get(MACHINE)).process).toEqual(resumed.process);
   });
 });
 

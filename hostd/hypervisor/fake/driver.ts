@@ -93,8 +93,10 @@ export class FakeDriver implements Driver {
     await Promise.all([spec.diskPath, spec.memoryPath].map((file) => access(file))).catch((cause) => {
       throw new HostdError('internal', { message: 'disk or memory cannot be opened', phase: 'fake.start', cause });
     });
-    const waiting = spare && this.#host.find(spare.process);
-    return new FakeVm(waiting ?? this.#host.spawn(spec));
+    if (!spare) return new FakeVm(this.#host.spawn(spec));
+    const waiting = this.#host.find(spare.process);
+    if (!waiting) throw new HostdError('internal', { message: 'the process that waited has ended', phase: 'fake.start' });
+    return new FakeVm(waiting);
   }
 
   async makeSpare(spec: SpareSpec): Promise<Spare> {

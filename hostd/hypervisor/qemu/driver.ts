@@ -49,8 +49,9 @@ export class QemuDriver implements Driver {
     try {
       await spare.become(spec, (files) => this.#jails.give(spare.confinement, files));
     } catch (error) {
+      const explained = await startError(messageOf(error), spare.logPath);
       await spare.discard();
-      throw await startError(messageOf(error), spec.logPath);
+      throw explained;
     }
     return this.#connect(spec, spare.process, spare.qmp);
   }

@@ -16,6 +16,11 @@ export class QemuSpare implements Spare {
   readonly confinement: Confinement;
   readonly #spec: SpareSpec;
 
+  /** Where its messages are until it is a machine. */
+  get logPath(): string {
+    return this.#spec.logPath;
+  }
+
   constructor(spec: SpareSpec, parts: { process: ProcessRef; qmp: QmpClient; confinement: Confinement }) {
     this.#spec = spec;
     this.process = parts.process;
