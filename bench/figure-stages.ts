@@ -182,9 +182,10 @@ async function storage(run: Run, note: Note): Promise<void> {
 async function soaking(run: Run, note: Note): Promise<void> {
   const size = run.options.tiny ? SIZES.tiny : SIZES.small;
   const subject = await openWarren(run, size, 'mch_benchsoak0001');
-  const { hostd, interrupted } = run;
-  const found = await soak({ cycles: run.options.cycles, subject, hostd, note, interrupted });
-  take(run, 'soak', { ...found, notes: found.failures });
+  const { options, workspace, interrupted } = run;
+  const found = await soak({ cycles: options.cycles, subject, other: await workspace.otherHostd(), note, interrupted });
+  const beside = `soak: with ${found.forks} forks, and ${found.moves} moves between two hosts`;
+  take(run, 'soak', { ...found, notes: [beside, ...found.failures] });
 }
 
 /** `--sabotage`: what is taken away must be missed. */

@@ -21,8 +21,8 @@ export type HostdOptions = {
   imagesDir: string;
   accelerator: Accelerator;
   logPath: string;
-  /** Settings that turn an optimisation off, for sabotage controls. */
-  env?: Record<string, string>;
+  /** Where copies of its snapshots go. */
+  objectStore: string;
 };
 
 /** The real hostd in a process of its own, spoken to with the control plane's own client. */
@@ -40,7 +40,7 @@ export class Hostd {
   }
 
   /** Starts it and removes machines that an interrupted run left. */
-  static async start({ dataDir, imagesDir, accelerator, logPath, env }: HostdOptions): Promise<Hostd> {
+  static async start({ dataDir, imagesDir, accelerator, logPath, objectStore }: HostdOptions): Promise<Hostd> {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     await symlink(imagesDir, path.join(dataDir, 'images')).catch((error) => {
       if (!isErrno(error, 'EEXIST')) throw error;
@@ -52,7 +52,8 @@ export class Hostd {
         ...{ PATH: SYSTEM_PATH, NODE_ENV: 'production', HOSTD_DATA_DIR: dataDir, HOSTD_PORT: '0', HOSTD_TOKEN: token },
         ...leanNode(dataDir),
         // Few, as an operator would have; a burst outruns them.
-        ...{ HOSTD_ACCELERATOR: accelerator, HOSTD_SPARES: '2', ...env },
+        ...{ HOSTD_ACCELERATOR: accelerator, HOSTD_SPARES: '2' },
+        HOSTD_OBJECT_STORE: objectStore,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -7,7 +7,7 @@ export type FigureName = (typeof FIGURES)[number];
 export const PEERS = ['loadvm', 'libvirt', 'coldBoot'] as const;
 
 export const HELP = `npm run bench -- machines [options]   figures of machines, peers in the same run
-npm run bench -- soak --cycles N     suspend, resume and fork with the verifier
+npm run bench -- soak --cycles N     suspend, resume, fork and move with the verifier
 
   --json           the last line is one JSON object
   --pairs N        rounds in which every side is measured once (default 8)

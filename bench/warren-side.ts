@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { layoutOf } from '../hostd/storage/layout.ts';
 import { newLease } from './guest/prepare.ts';
@@ -6,15 +7,19 @@ import { type Hostd, NO_EGRESS } from './hostd.ts';
 import type { Side, SleepTimes, WakeTimes } from './side.ts';
 
 const DURABLE_AGAIN_MS = 5;
+const REPLICATED_AGAIN_MS = 200;
+const STORE_KEY = { id: 'k-bench', secret: randomBytes(32).toString('base64') };
 
 /** The subject: a machine made from a template through hostd's HTTP API, asleep and awake in turn. */
 export class WarrenSide implements Side {
   readonly name = 'warren';
-  readonly #hostd: Hostd;
+  #hostd: Hostd;
   readonly machineId: string;
   #lease = newLease();
   #snapshots = 0;
   #latest: string | null = null;
+  /** Hosts that remember the latest snapshot and no longer have it. */
+  #leftOn: Hostd[] = [];
   readonly #checkpoints: string[] = [];
   #secret = '';
 
@@ -45,6 +50,11 @@ export class WarrenSide implements Side {
     return this.#hostd.guest(this.machineId);
   }
 
+  /** Where it is. */
+  get hostd(): Hostd {
+    return this.#hostd;
+  }
+
   /** The snapshot it sleeps in, and the secret of the guest in it. */
   get asleep(): { snapshotId: string; secret: string } {
     if (!this.#latest) throw new Error('the machine has not slept yet');
@@ -69,7 +79,8 @@ export class WarrenSide implements Side {
     if (!processGone) throw new Error('hostd says that the machine sleeps, and its process is still there');
     this.#latest = snapshotId;
     await this.#untilDurable(snapshotId);
-    if (former) await this.#hostd.client.removeSnapshot(former);
+    if (former) for (const { client } of [this.#hostd, ...this.#leftOn]) await client.removeSnapshot(former);
+    this.#leftOn = [];
     return { releasedMs };
   }
 
@@ -84,6 +95,23 @@ export class WarrenSide implements Side {
     const snapshotId = this.#nextSnapshot();
     await this.#hostd.client.checkpoint(this.machineId, { lease: this.#lease, snapshotId });
     this.#checkpoints.push(snapshotId);
+  }
+
+  /** Takes the sleeping machine to another host, by way of the object store alone: nothing of its snapshot stays where it was. */
+  async moveTo(other: Hostd): Promise<void> {
+    const { snapshotId } = this.asleep;
+    const { client } = this.#hostd;
+    await client.replicate(snapshotId, { key: STORE_KEY, group: 'bench' });
+    for (;;) {
+      const { durability, replication } = await client.snapshot(snapshotId);
+      if (durability === 'replicated') break;
+      if (replication?.state === 'failed') throw new Error(`the copy of ${snapshotId} failed: ${replication.error}`);
+      await new Promise((resolve) => setTimeout(resolve, REPLICATED_AGAIN_MS));
+    }
+    await client.evict(snapshotId, STORE_KEY);
+    await other.client.fetchSnapshot(snapshotId, { keys: [STORE_KEY] });
+    this.#leftOn = [this.#hostd];
+    this.#hostd = other;
   }
 
   async wake(): Promise<WakeTimes> {

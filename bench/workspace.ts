@@ -31,6 +31,7 @@ export class Workspace {
   readonly logsDir: string;
   readonly runDir: string;
   #hostd: Hostd | null = null;
+  #other: Hostd | null = null;
 
   private constructor(host: OpenHost, dir: string, logsDir: string) {
     this.host = host;
@@ -65,6 +66,14 @@ export class Workspace {
     return path.join(this.dir, 'hostd');
   }
 
+  get #otherDir(): string {
+    return path.join(this.dir, 'other-hostd');
+  }
+
+  get #storeDir(): string {
+    return path.join(this.dir, 'objects');
+  }
+
   /** Of the hostd that is measured. */
   get layout(): Layout {
     return layoutOf(this.#hostdDir);
@@ -75,15 +84,26 @@ export class Workspace {
   }
 
   /** The hostd that is measured, started at the first call. */
-  async hostd(env: Record<string, string> = {}): Promise<Hostd> {
-    this.#hostd ??= await Hostd.start({
-      dataDir: this.#hostdDir,
+  async hostd(): Promise<Hostd> {
+    this.#hostd ??= await this.#start(this.#hostdDir, 'bench-hostd.log');
+    return this.#hostd;
+  }
+
+  /** Another host, which shares nothing with that one but the object store. Its data directory is gone after the run. */
+  async otherHostd(): Promise<Hostd> {
+    await rm(this.#otherDir, { recursive: true, force: true });
+    this.#other ??= await this.#start(this.#otherDir, 'bench-other-hostd.log');
+    return this.#other;
+  }
+
+  #start(dataDir: string, log: string): Promise<Hostd> {
+    return Hostd.start({
+      dataDir,
       imagesDir: this.host.layout.images,
       accelerator: this.host.driver.platform.accelerator,
-      logPath: path.join(this.logsDir, 'bench-hostd.log'),
-      env,
+      logPath: path.join(this.logsDir, log),
+      objectStore: `file://${this.#storeDir}`,
     });
-    return this.#hostd;
   }
 
   async hostView(): Promise<HostView> {
@@ -128,8 +148,9 @@ export class Workspace {
 
   async close(): Promise<void> {
     await this.#hostd?.stop();
-    this.#hostd = null;
-    await rm(this.runDir, { recursive: true, force: true });
+    await this.#other?.stop();
+    [this.#hostd, this.#other] = [null, null];
+    for (const dir of [this.#otherDir, this.#storeDir, this.runDir]) await rm(dir, { recursive: true, force: true });
   }
 }
 

@@ -6,6 +6,8 @@ import type { WarrenSide } from '../warren-side.ts';
 
 /** Every so many cycles the sleeping machine is also forked, twice, and the forks are compared. */
 const FORK_EVERY = 5;
+/** The first cycle and every so many after it also take the sleeping machine to the other host. */
+const MOVE_EVERY = 25;
 /** A guest that says nothing for longer hangs; on a busy computer one takes its time. */
 const HANG_MS = 300_000;
 const DISTINCT = 'cat /etc/machine-id; sha256sum </etc/warren/ssh_host_ed25519_key';
@@ -14,17 +16,19 @@ export type SoakResult = {
   figures: Figures;
   /** What went wrong, in order, with the cycle it went wrong in. */
   failures: string[];
+  forks: number;
+  moves: number;
   samples: { replyMs: number[]; releasedMs: number[] };
 };
 
-type Options = { cycles: number; subject: WarrenSide; hostd: Hostd; note: (line: string) => void; interrupted: AbortSignal };
+type Options = { cycles: number; subject: WarrenSide; other: Hostd; note: (line: string) => void; interrupted: AbortSignal };
 
 /**
- * Suspends, resumes and forks one machine over and over. After each wake-up everything a suspend must not change is compared with
+ * Suspends, resumes and forks one machine over and over, and moves it to `other` and back. After each wake-up everything a suspend must not change is compared with
  * what it was before the first: memory page by page, disk tree, processes and their start times, the open and locked file, the
  * listening port, the terminal's screen. Random values must never come twice, in no cycle and in no fork.
  */
-export async function soak({ cycles, subject, hostd, note, interrupted }: Options): Promise<SoakResult> {
+export async function soak({ cycles, subject, other, note, interrupted }: Options): Promise<SoakResult> {
   const failures: string[] = [];
   const counts = { mismatches: 0, hangs: 0, duplicates: 0 };
   const seen = new Set<string>();
@@ -39,12 +43,17 @@ export async function soak({ cycles, subject, hostd, note, interrupted }: Option
   requireComplete(before);
   await takeRandom(subject.guest);
 
-  let done = 0;
+  const home = subject.hostd;
+  let [done, forks, moves] = [0, 0, 0];
   for (; done < cycles; done += 1) {
     note(`cycle ${done + 1} of ${cycles}, ${failures.length} failures`);
     try {
       samples.releasedMs.push((await subject.sleep()).releasedMs);
-      if (done % FORK_EVERY === FORK_EVERY - 1) await forkTwice(hostd, subject, before, takeRandom);
+      if (done % FORK_EVERY === FORK_EVERY - 1) forks += await forkTwice(subject, before, takeRandom);
+      if (done % MOVE_EVERY === 0) {
+        await subject.moveTo(subject.hostd === home ? other : home);
+        moves += 1;
+      }
       samples.replyMs.push((await subject.wake()).replyMs);
       await requireSame(subject.guest, before);
       await takeRandom(subject.guest);
@@ -66,6 +75,8 @@ export async function soak({ cycles, subject, hostd, note, interrupted }: Option
       'soak.duplicates': counts.duplicates,
     },
     failures,
+    forks,
+    moves,
     samples,
   };
 }
@@ -104,14 +115,11 @@ function firstDifference(before: string, after: string): string {
   return `${JSON.stringify(before.split('\n')[at])} became ${JSON.stringify(lines[at])}`;
 }
 
-async function forkTwice(
-  hostd: Hostd,
-  subject: WarrenSide,
-  before: string,
-  takeRandom: (guest: RunInGuest) => Promise<void>,
-): Promise<void> {
+/** @returns how many there were */
+async function forkTwice(subject: WarrenSide, before: string, takeRandom: (guest: RunInGuest) => Promise<void>): Promise<number> {
   const ids = ['mch_benchtwin0001', 'mch_benchtwin0002'];
   const lease = newLease();
+  const { hostd } = subject;
   const { snapshotId, secret } = subject.asleep;
   const identities = new Set<string>();
   try {
@@ -127,6 +135,7 @@ async function forkTwice(
         identities.add(line);
       }
     }
+    return ids.length;
   } finally {
     for (const machineId of ids) await hostd.client.remove(machineId, lease).catch(() => undefined);
   }
