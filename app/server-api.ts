@@ -43,6 +43,12 @@ export async function required<T>(path: string, promise: Promise<T>): Promise<T>
   }
 }
 
+/** The address of a page as it was asked for, so that whoever signs in first comes back to the same tab or file. */
+export function asAsked(path: string, query: Record<string, string | string[] | undefined>): string {
+  const given = Object.entries(query).flatMap(([name, value]) => [value ?? []].flat().map((one) => [name, one]));
+  return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`;
+}
+
 export function signInPath(next: string): string {
   return `/sign-in?next=${encodeURIComponent(next)}`;
 }

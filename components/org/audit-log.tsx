@@ -47,7 +47,7 @@ export function AuditLog() {
                   <td className="whitespace-nowrap">{row.actorName}</td>
                   <td className="whitespace-nowrap">{row.action}</td>
                   <td className="font-mono text-2xs text-muted max-sm:basis-full max-sm:break-all">{row.target}</td>
-                  <td className="break-all font-mono text-2xs text-faint">{detailsOf(row.details)}</td>
+                  <td className="wrap-anywhere font-mono text-2xs text-faint">{detailsOf(row.details)}</td>
                 </tr>
               )),
             )}

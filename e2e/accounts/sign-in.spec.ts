@@ -12,16 +12,16 @@ test.describe('sign-in', () => {
     await context.close();
   });
 
-  test('leads back to the page that asked for it', async ({ page, browser }) => {
+  test('leads back to the page that asked for it, and to the tab', async ({ page, browser }) => {
     const person = await signUp(page);
     const context = await browser.newContext();
     const other = await context.newPage();
-    await other.goto(`/${person.orgSlug}/repositories`);
+    await other.goto(`/${person.orgSlug}/settings?tab=audit`);
     await expect(other).toHaveURL(/\/sign-in\?next=/);
     await other.getByLabel('Email').fill(person.email);
     await other.getByLabel('Password').fill(person.password);
     await other.keyboard.press('Enter');
-    await expect(other.getByRole('heading', { name: 'Repositories', level: 1 })).toBeVisible();
+    await expect(other.getByRole('tab', { name: 'Audit', selected: true })).toBeVisible();
     await context.close();
   });
 

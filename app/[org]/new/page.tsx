@@ -1,7 +1,7 @@
 import { HydrationBoundary } from '@tanstack/react-query';
 import type { Metadata } from 'next';
 import { NewSession } from '../../../components/session/new-session.tsx';
-import { dehydrated, getServerApi, required } from '../../server-api.ts';
+import { asAsked, dehydrated, getServerApi, required } from '../../server-api.ts';
 
 export const metadata: Metadata = { title: 'New session' };
 
@@ -9,12 +9,12 @@ type Props = { params: Promise<{ org: string }>; searchParams: Promise<{ repo?: 
 
 export default async function Page({ params, searchParams }: Props) {
   const { org } = await params;
-  const { repo } = await searchParams;
+  const query = await searchParams;
   const { queryClient, trpc } = await getServerApi();
-  await required(`/${org}/new`, queryClient.fetchQuery(trpc.repositories.list.queryOptions({ org })));
+  await required(asAsked(`/${org}/new`, query), queryClient.fetchQuery(trpc.repositories.list.queryOptions({ org })));
   return (
     <HydrationBoundary state={dehydrated(queryClient)}>
-      <NewSession initialRepository={repo ?? null} />
+      <NewSession initialRepository={query.repo ?? null} />
     </HydrationBoundary>
   );
 }

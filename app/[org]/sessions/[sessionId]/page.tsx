@@ -2,14 +2,14 @@ import { HydrationBoundary } from '@tanstack/react-query';
 import type { Metadata } from 'next';
 import { sessionEventsKey } from '../../../../components/realtime/session-events-key.ts';
 import { SessionPage } from '../../../../components/session/session-page.tsx';
-import { dehydrated, getServerApi, required } from '../../../server-api.ts';
+import { asAsked, dehydrated, getServerApi, required } from '../../../server-api.ts';
 
-type Props = { params: Promise<{ org: string; sessionId: string }> };
+type Props = { params: Promise<{ org: string; sessionId: string }>; searchParams: Promise<{ tab?: string }> };
 
-async function load({ params }: Props) {
+async function load({ params, searchParams }: Props) {
   const { org, sessionId } = await params;
   const { queryClient, trpc } = await getServerApi();
-  const path = `/${org}/sessions/${sessionId}`;
+  const path = asAsked(`/${org}/sessions/${sessionId}`, await searchParams);
   const view = await required(path, queryClient.fetchQuery(trpc.sessions.get.queryOptions({ org, sessionId })));
   return { org, sessionId, queryClient, trpc, view };
 }
