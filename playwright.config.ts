@@ -23,6 +23,7 @@ export default defineConfig({
   outputDir: 'test-results',
   // Machines and browsers share the computer's few cores.
   workers: 1,
+  // One after the other by path: what waits for a template comes before `sessions/`, which leaves many to be built, one at a time.
   fullyParallel: false,
   forbidOnly: Boolean(process.env.CI),
   // Generous: on two cores a template is being built under emulation meanwhile.
