@@ -36,6 +36,11 @@ function runOnHost(file: string, argv: string[]): Promise<number> {
   return new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)));
 }
 
+/** The same for what needs the current image, which is built first. */
+async function runWithImage(file: string, argv: string[]): Promise<number> {
+  return (await runOnHost('hostd/guest/image/build.ts', [])) || (await runOnHost(file, argv));
+}
+
 try {
   if (args.includes('--help')) console.log(HELP);
   else if (command === undefined) await (await startWarren(options)).untilStopped;
@@ -43,10 +48,8 @@ try {
   else if (command === 'trouble') process.exitCode = await runTrouble(rest);
   else if (command === 'doctor') process.exitCode = await runOnHost('hostd/doctor/main.ts', flags);
   else if (command === 'kill-matrix' && rest[0] === 'hostd')
-    process.exitCode =
-      (await runOnHost('hostd/guest/image/build.ts', [])) || (await runOnHost('hostd/kill-matrix/main.ts', flags));
-  else if (command === 'escape-matrix')
-    process.exitCode = (await runOnHost('hostd/guest/image/build.ts', [])) || (await runOnHost('scripts/escape/main.ts', flags));
+    process.exitCode = await runWithImage('hostd/kill-matrix/main.ts', flags);
+  else if (command === 'escape-matrix') process.exitCode = await runWithImage('scripts/escape/main.ts', flags);
   else throw new Error(`There is no command ${command}.\n${HELP}`);
 } catch (cause) {
   reportFailure(cause);

@@ -24,7 +24,11 @@ const wanted = (categories: readonly Category[]) =>
   categories.filter(({ name }) => !only || only.some((one) => name.startsWith(one)));
 const say = (line: string) => void (isJson ? process.stderr : process.stdout).write(`${line}\n`);
 
+let isInterrupted = false;
+
 function tell(outcome: Outcome): void {
+  // An attempt whose machine is taken away has shown nothing.
+  if (isInterrupted) return;
   if (!isFailure(outcome) && !args.includes('--verbose')) return;
   const { category, name, phase, control, verdict, note } = outcome;
   say(`  ${control ? 'control' : 'ATTEMPT'} ${category}: ${name} (${phase}): ${verdict}: ${note}`);
@@ -37,6 +41,7 @@ async function main(): Promise<number> {
   const world = await World.make();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
+      isInterrupted = true;
       void world.end().finally(() => process.exit(130));
     });
   }
