@@ -42,7 +42,9 @@ export class ChangedMemory {
   readonly #to: number;
   readonly #copied: Copied = { changed: 0, zero: 0, zeroed: 0 };
   readonly #scratch = Buffer.allocUnsafe(PIECE_BYTES);
-  #room: Buffer[] = [];
+  /** Rooms of PIECE_BYTES, filled in turn by `grab`. */
+  readonly #rooms: Buffer[] = [];
+  /** What was grabbed, in the rooms. */
   #held: { offset: number; bytes: Buffer }[] = [];
 
   constructor({ pid, base, to, part }: Source) {
@@ -69,8 +71,9 @@ export class ChangedMemory {
 
   close(): void {
     for (const fd of this.#fds.splice(0)) closeSync(fd);
-    this.#room = [];
     this.#held = [];
+    // A thread that has nothing more to do collects no garbage, and would keep up to HELD_BYTES_MAX.
+    for (const room of [this.#scratch, ...this.#rooms.splice(0)]) giveBack(room);
   }
 
   /** Straight into the file. */
@@ -88,26 +91,26 @@ export class ChangedMemory {
     for (const piece of this.#pieces()) bytes += piece.bytes;
     // What the machine changes until it is stopped.
     for (bytes = Math.min(bytes + 2 * PIECE_BYTES, HELD_BYTES_MAX); bytes > 0; bytes -= PIECE_BYTES) {
-      this.#room.push(Buffer.alloc(PIECE_BYTES).fill(1));
+      this.#rooms.push(Buffer.alloc(PIECE_BYTES).fill(1));
     }
   }
 
   /** Into memory of our own, which takes a fraction of the time that the file would. */
   grab(): void {
-    let at = 0;
-    let room = this.#room.shift();
-    let heldBytes = 0;
+    let [next, at, heldBytes] = [0, 0, 0];
     for (const piece of this.#pieces()) {
       if (heldBytes + piece.bytes > HELD_BYTES_MAX) {
         this.#store(this.#read(piece, this.#scratch), piece.offset);
         continue;
       }
       for (let done = 0; done < piece.bytes; ) {
-        if (!room || at === PIECE_BYTES) [room, at] = [this.#room.shift() ?? Buffer.allocUnsafe(PIECE_BYTES), 0];
+        if (next === this.#rooms.length) this.#rooms.push(Buffer.allocUnsafe(PIECE_BYTES));
+        const room = this.#rooms[next]!;
         const bytes = Math.min(piece.bytes - done, PIECE_BYTES - at);
         const part = { address: piece.address + done, offset: piece.offset + done, bytes };
         this.#held.push({ offset: part.offset, bytes: this.#read(part, room.subarray(at)) });
         [done, at, heldBytes] = [done + bytes, at + bytes, heldBytes + bytes];
+        if (at === PIECE_BYTES) [next, at] = [next + 1, 0];
       }
     }
   }
@@ -120,11 +123,12 @@ export class ChangedMemory {
 
   *#pieces(): Generator<Piece> {
     let window = 0;
+    const table = Buffer.allocUnsafe(WINDOW_PAGES * ENTRY_BYTES);
     for (const { start, bytes, offset } of this.#mappings) {
       for (let first = 0; first < bytes; first += WINDOW_PAGES * PAGE_BYTES) {
         if (window++ % this.#part.of !== this.#part.index) continue;
         const pages = Math.min(WINDOW_PAGES, (bytes - first) / PAGE_BYTES);
-        const entries = Buffer.alloc(pages * ENTRY_BYTES);
+        const entries = table.subarray(0, pages * ENTRY_BYTES);
         readFully(this.#pagemap, entries, ((start + first) / PAGE_BYTES) * ENTRY_BYTES);
         for (const { page, count } of changedRuns(entries)) {
           for (let done = 0; done < count * PAGE_BYTES; done += PIECE_BYTES) {
@@ -161,6 +165,11 @@ export class ChangedMemory {
     }
     write(bytes.length);
   }
+}
+
+/** At once, not when garbage is collected. The buffer is empty afterwards; safe to repeat. */
+function giveBack(buffer: Buffer): void {
+  if (buffer.length > 0) (buffer.buffer as ArrayBuffer).transfer(0);
 }
 
 function isZero(bytes: Buffer, at: number): boolean {
