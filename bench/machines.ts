@@ -57,13 +57,20 @@ async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
   const { interrupted } = run;
   const stages = run.options.figures.map((name) => [name, FIGURE_STAGES[name]] as const);
   for (const [name, work] of [...stages, ...(run.options.sabotage ? [['sabotage', sabotage] as const] : [])]) {
-    await stage(name, ({ note }) => Promise.race([work(run, note), rejection(interrupted)])).catch((error) => {
+    let running = Promise.resolve();
+    await stage(name, ({ note }) => {
+      running = work(run, note);
+      return Promise.race([running, rejection(interrupted)]);
+    }).catch((error) => {
       failed.push(name);
       run.report.notes.push(`${name} failed: ${lastWords(error)}`);
     });
     // What one figure used must not be in the next one's way.
     for (const side of run.open.splice(0).reverse()) await side.close().catch(() => undefined);
-    if (interrupted.aborted) break;
+    if (!interrupted.aborted) continue;
+    // A soak that has lost its machine reports how far it came.
+    await running.catch(() => undefined);
+    break;
   }
   console.log(`\n${tableOf(run.report)}\n`);
   // A tiny guest says whether the bench works, not how fast anything is.
