@@ -64,6 +64,17 @@ describe('S3 as object store', () => {
     await other.close();
   });
 
+  // The answer to HEAD has no body that could name the error.
+  it.each<[string, (store: S3Store) => Promise<unknown>]>([
+    ['get', (store) => store.get('v1/x')],
+    ['size', (store) => store.size('v1/x')],
+  ])('learns the time from a server that finds the clock wrong: %s', async (_, ask) => {
+    await open.store.put('v1/x', Buffer.alloc(1));
+    open.server.aheadMs = 3_600_000;
+    await expect(ask(open.store)).rejects.toMatchObject({ retryable: true, message: expect.stringContaining('HTTP 403') });
+    await ask(open.store);
+  });
+
   it('says that a busy server and a broken download may be tried again, and a retry gets through', async () => {
     await open.store.put('v1/x', Buffer.alloc(100_000, 7));
     open.server.failures = 1;

@@ -112,9 +112,11 @@ export class S3Store implements ObjectStore {
       const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
       // Without a status nothing was answered: the connection broke.
       const retryable =
-        status === undefined ? !isSetUpWrong(error) : status >= 500 || status === 429 || status === 408 || isClock(error);
+        status === undefined ? !isSetUpWrong(error) : status >= 500 || status === 429 || status === 408 || mayFitNext(error);
       const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      throw new StoreFailure(`${this.location}: ${key}: ${reason}`, { retryable, cause: error });
+      // An answer without a body, as to HEAD, has no name: then its status is all that is known.
+      const answer = status === undefined ? '' : ` (HTTP ${status})`;
+      throw new StoreFailure(`${this.location}: ${key}: ${reason}${answer}`, { retryable, cause: error });
     }
   }
 }
@@ -123,7 +125,12 @@ function isSetUpWrong(error: unknown): boolean {
   return error instanceof Error && error.name === 'CredentialsProviderError';
 }
 
-/** The SDK corrects its clock by the server's answer, so the next try fits. */
-function isClock(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'RequestTimeTooSkewed' || error.name === 'BadDigest');
+/**
+ * The bytes were changed on their way, or this host's clock is wrong: the SDK corrects it by the server's answer. That it did is
+ * what tells it from other refusals where the answer has no body to name the error.
+ */
+function mayFitNext(error: unknown): boolean {
+  if (!(error instanceof S3ServiceException)) return false;
+  if (error.$metadata.httpStatusCode === 403 && 'clockSkewCorrected' in error.$metadata) return true;
+  return error.name === 'RequestTimeTooSkewed' || error.name === 'BadDigest';
 }

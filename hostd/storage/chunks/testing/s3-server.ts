@@ -4,12 +4,13 @@ import type { AddressInfo } from 'node:net';
 
 /*
  * The smallest S3 that the contract suite needs, for one bucket, in memory. It checks what a real one checks of a request:
- * signature version 4 over method, path, query, headers and body, the body's SHA-256 and its MD5. It was written because no
- * S3 server that is looked after can be installed here as a package small enough for a test (docs/adr/0008).
+ * signature version 4 over method, path, query, headers and body, its time, the body's SHA-256 and its MD5. It was written
+ * because no S3 server that is looked after can be installed here as a package small enough for a test (docs/adr/0008).
  */
 export const TEST_CREDENTIALS = { accessKeyId: 'AKTEST', secretAccessKey: 'a-secret-for-tests-only' };
 export const TEST_BUCKET = 'warren';
 const PAGE_KEYS = 10;
+const SKEW_MS_MAX = 15 * 60_000;
 
 type Stored = { bytes: Buffer; modifiedAt: Date };
 
@@ -20,6 +21,8 @@ export class S3TestServer {
   failures = 0;
   /** Cuts the next so many downloads off in the middle. */
   cuts = 0;
+  /** How far its clock is ahead of this computer's. */
+  aheadMs = 0;
 
   async listen(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
@@ -36,8 +39,10 @@ export class S3TestServer {
     for await (const part of req as AsyncIterable<Buffer>) parts.push(part);
     const body = Buffer.concat(parts);
     const url = new URL(req.url ?? '/', 'http://s3');
-    const wrong = whatIsWrong(req, url, body);
-    if (wrong) return refuse(res, wrong.status, wrong.code);
+    const now = new Date(Date.now() + this.aheadMs);
+    res.setHeader('date', now.toUTCString());
+    const wrong = whatIsWrong(req, url, body, now);
+    if (wrong) return refuse(res, wrong.status, wrong.code, req.method === 'HEAD');
     if (this.failures > 0) {
       this.failures -= 1;
       return refuse(res, 503, 'SlowDown');
@@ -95,12 +100,15 @@ function refuse(res: ServerResponse, status: number, code: string, withoutBody =
 
 type Refusal = { status: number; code: string };
 
-function whatIsWrong(req: IncomingMessage, url: URL, body: Buffer): Refusal | null {
+function whatIsWrong(req: IncomingMessage, url: URL, body: Buffer, now: Date): Refusal | null {
   const bodySha256 = String(req.headers['x-amz-content-sha256']);
   if (bodySha256 !== 'UNSIGNED-PAYLOAD' && bodySha256 !== sha256(body)) return { status: 400, code: 'XAmzContentSHA256Mismatch' };
   const contentMd5 = req.headers['content-md5'];
   if (req.method === 'PUT' && contentMd5 !== md5(body, 'base64')) return { status: 400, code: 'BadDigest' };
-  return isSigned(req, url, bodySha256) ? null : { status: 403, code: 'SignatureDoesNotMatch' };
+  if (!isSigned(req, url, bodySha256)) return { status: 403, code: 'SignatureDoesNotMatch' };
+  const signedAt = String(req.headers['x-amz-date']).replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z');
+  const isTimely = Math.abs(Date.parse(signedAt) - now.getTime()) <= SKEW_MS_MAX;
+  return isTimely ? null : { status: 403, code: 'RequestTimeTooSkewed' };
 }
 
 function isSigned(req: IncomingMessage, url: URL, bodySha256: string): boolean {
