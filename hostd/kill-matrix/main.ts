@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { openTestHost } from '../machines/testing/vm-host.ts';
 import { DISK_FAULTS, runDiskFault } from './disk-faults.ts';
@@ -42,6 +44,9 @@ async function strikeProcesses(): Promise<void> {
       const outcome = await runScenario(world, scenario, turn).catch(brokeOff);
       report({ ...row, outcome });
       if (outcome.broken.length === 0) continue;
+      const log = path.join(os.tmpdir(), `warren-kill-matrix-${process.pid}-${turn}.log`);
+      await writeFile(log, world.hostd.log.join('\n'), { mode: 0o600 });
+      say(`         what hostd wrote is in ${log}`);
       // What is broken here must not be counted again in the next.
       await world.hostd.destroy().catch((error: unknown) => say(`         could not be removed: ${error}`));
       world = await World.make();

@@ -1,6 +1,9 @@
 import { rm } from 'node:fs/promises';
+import { messageOf } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
 import type { Vm } from '../hypervisor/driver.ts';
+import { asDiskError } from '../storage/files.ts';
+import { discard } from '../storage/trash.ts';
 import { collectConsole } from './console.ts';
 import type { MachineContext } from './context.ts';
 import { type MachineRecord, readRecord, socketDirOf, writeRecord } from './record.ts';
@@ -55,6 +58,21 @@ export async function endMachine(ctx: MachineContext, machineId: string): Promis
   if (vm) await vm.kill();
   else await ctx.driver.killUnrecorded(socketDirOf(ctx.layout, named));
   await vacate(ctx, named);
+}
+
+/**
+ * Takes away what is left of a machine that `endMachine` has ended. One that cannot be taken away, because the disk fails, has
+ * exited for everybody to see: it is not told as running without a process, and can be removed or gone back from again.
+ */
+export async function discardEnded(ctx: MachineContext, machineId: string, verb: 'remove' | 'rewind'): Promise<void> {
+  try {
+    await faultPoint(`${verb}.qemu_gone`);
+    await discard(ctx.layout, ctx.layout.machine(machineId).dir);
+  } catch (error) {
+    const record = await readRecord(ctx.layout, machineId);
+    if (record) await markExited(ctx, record, null, `it was ended, and its files could not be removed: ${messageOf(error)}`);
+    throw asDiskError(error, `machine.${verb}`);
+  }
 }
 
 /** Its files are hostd's own again before they become a snapshot or are kept: nothing at rest belongs to a machine's user. */

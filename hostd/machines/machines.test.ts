@@ -278,6 +278,16 @@ describe('a checkpoint', () => {
     expect(alive()[0]!.state).toBe('running');
   });
 
+  it('is gone back to at the second try when the disk failed at the first; until then the machine has exited', async () => {
+    await checkpoint();
+    armFault({ point: 'rewind.qemu_gone', action: 'EIO' });
+    const rewind = () => machines.rewind(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    await expect(rewind()).rejects.toMatchObject({ message: /EIO/ });
+    const { state, process, exitReason } = await machines.get(MACHINE);
+    expect([state, process, exitReason]).toEqual(['exited', null, expect.stringContaining('EIO')]);
+    expect((await rewind()).state).toBe('running');
+  });
+
   it('is what a machine that has crashed goes back to', async () => {
     await checkpoint();
     world.host.crash((await machines.get(MACHINE)).process!);
@@ -469,6 +479,18 @@ describe('a machine that ends by itself', () => {
     const resume = machines.create(MACHINE, aRequest({ kind: 'resume', snapshotId: SNAPSHOT }));
     await expect(resume).rejects.toMatchObject({ code: 'incompatible' });
     expect((await machines.create(MACHINE, aRequest({ kind: 'disk', snapshotId: SNAPSHOT }))).state).toBe('running');
+  });
+});
+
+describe('a machine that cannot be removed because the disk fails', () => {
+  it('has exited, and is removed when it is asked for again', async () => {
+    await machines.create(MACHINE, aRequest(IMAGE));
+    armFault({ point: 'remove.qemu_gone', action: 'ENOSPC' });
+    await expect(machines.remove(MACHINE, 1)).rejects.toMatchObject({ code: 'disk_full' });
+    expect(await machines.get(MACHINE)).toMatchObject({ state: 'exited', process: null });
+    expect(alive()).toEqual([]);
+    await machines.remove(MACHINE, 1);
+    expect(await machines.list()).toEqual([]);
   });
 });
 

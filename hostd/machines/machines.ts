@@ -18,7 +18,6 @@ import type {
 import type { Collect, Collected, FetchSnapshot, Replicate, StoreKeyInput } from '../contract/replicas.ts';
 import { CONTRACT_VERSION } from '../contract/version.ts';
 import { HostdError, messageOf } from '../errors.ts';
-import { faultPoint } from '../fault/fault-point.ts';
 import type { ImageIds } from '../guest/image/recipe.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import type { Logger } from '../logger.ts';
@@ -29,13 +28,12 @@ import { requireLease } from '../storage/leases.ts';
 import type { Engine } from '../storage/replicas/engine.ts';
 import { Replicas } from '../storage/replicas/replicas.ts';
 import { listSnapshots, prepareManifests, removeSnapshot, requireSnapshot, toSnapshotView } from '../storage/snapshots.ts';
-import { discard } from '../storage/trash.ts';
 import { freeDataBytes } from './capacity.ts';
 import { checkpointMachine } from './checkpoint-machine.ts';
 import { capQemuLog, collectConsole, readConsole } from './console.ts';
 import { applyEgress, type MachineContext } from './context.ts';
 import { createMachine } from './create-machine.ts';
-import { endMachine } from './exit.ts';
+import { discardEnded, endMachine } from './exit.ts';
 import type { GuestSide } from './guest-port.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { listRecords, type MachineRecord, readRecord, toMachineView } from './record.ts';
@@ -215,8 +213,7 @@ export class Machines implements MachinesPort {
     return this.#ctx.locks.run(machineId, async () => {
       await requireLease(this.#ctx.layout, machineId, lease);
       await endMachine(this.#ctx, machineId);
-      await faultPoint('remove.qemu_gone');
-      await discard(this.#ctx.layout, this.#ctx.layout.machine(machineId).dir);
+      await discardEnded(this.#ctx, machineId, 'remove');
       this.#ctx.log.info({ event: 'machine.removed', machineId }, 'a machine was removed');
     });
   }

@@ -3,17 +3,16 @@ import { HostdError } from '../errors.ts';
 import { faultPoint } from '../fault/fault-point.ts';
 import { requireLease } from '../storage/leases.ts';
 import { requireSnapshot } from '../storage/snapshots.ts';
-import { discard } from '../storage/trash.ts';
 import type { MachineContext } from './context.ts';
 import { makeMachine } from './create-machine.ts';
-import { endMachine } from './exit.ts';
+import { discardEnded, endMachine } from './exit.ts';
 import { resolveOrigin } from './prepare.ts';
 import { type MachineRequest, readRecord } from './record.ts';
 
 /**
  * The same machine goes on from an earlier snapshot of itself; what it is now is dropped. Whether that snapshot can be loaded
  * here is found out before anything is given up. A hostd that dies in between leaves the snapshot and either the machine as it
- * was or none, which can be made from the snapshot again.
+ * was, or exited, or none; a rewind that failed can be asked for again while the machine is there, and is a resume when it is not.
  */
 export async function rewindMachine(ctx: MachineContext, machineId: string, input: RewindMachine): Promise<MachineView> {
   const requestedAt = performance.now();
@@ -37,8 +36,7 @@ export async function rewindMachine(ctx: MachineContext, machineId: string, inpu
     const egress = ctx.egress.get(machineId) ?? null;
     await resolveOrigin(ctx, request);
     await endMachine(ctx, machineId);
-    await faultPoint('rewind.qemu_gone');
-    await discard(ctx.layout, ctx.layout.machine(machineId).dir);
+    await discardEnded(ctx, machineId, 'rewind');
     await faultPoint('rewind.discarded');
     return makeMachine(ctx, machineId, request, { egress, requestedAt });
   });
