@@ -153,6 +153,18 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
     expect(await run(MACHINE, ['sleep', '60'], { timeoutMs: 500 })).toMatchObject({ timedOut: true, exitCode: null });
   });
 
+  it('loses no connection to a program that takes all memory', async () => {
+    const served = () => run(MACHINE, ['systemctl', 'show', '-p', 'MainPID', '--value', 'warren-ssh.service', 'warren-qga.service']);
+    const before = (await served()).stdout;
+    const greedy = `python3 -c "
+a = []
+while True: a.append(bytearray(1 << 22))"; echo "ended with $?"`;
+    expect((await run(MACHINE, ['sh', '-c', greedy], { timeoutMs: 120_000 })).stdout).toBe('ended with 137\n');
+    // systemd hears of it a moment later.
+    await run(MACHINE, ['systemctl', 'is-system-running', '--wait'], { timeoutMs: 60_000 });
+    expect((await served()).stdout).toBe(before);
+  });
+
   it('reaches services with the credential added outside, streams them, and nothing else', async () => {
     const curl = (...args: string[]) => run(MACHINE, ['curl', '-sS', '-m', '30', ...args]);
     expect((await curl('-H', 'authorization: mine', 'http://git.warren.internal/org/repo.git?x')).stdout).toBe(
