@@ -154,7 +154,8 @@ describe.skipIf(reason !== null)(`API with a real machine${reason === null ? '' 
   });
 
   it('loses no connection to a program that takes all memory', async () => {
-    const served = () => run(MACHINE, ['systemctl', 'show', '-p', 'MainPID', '--value', 'warren-ssh.service', 'warren-qga.service']);
+    const served = () =>
+      run(MACHINE, ['systemctl', 'show', '-p', 'MainPID', '--value', 'warren-ssh.service', 'warren-qga.service']);
     const before = (await served()).stdout;
     const greedy = `python3 -c "
 a = []

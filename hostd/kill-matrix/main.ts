@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
-import path from 'node:path';
 import { promisify } from 'node:util';
 import { openTestHost } from '../machines/testing/vm-host.ts';
 import { DISK_FAULTS, runDiskFault } from './disk-faults.ts';
@@ -44,9 +42,7 @@ async function strikeProcesses(): Promise<void> {
       const outcome = await runScenario(world, scenario, turn).catch(brokeOff);
       report({ ...row, outcome });
       if (outcome.broken.length === 0) continue;
-      const log = path.join(os.tmpdir(), `warren-kill-matrix-${process.pid}-${turn}.log`);
-      await writeFile(log, world.hostd.log.join('\n'), { mode: 0o600 });
-      say(`         what hostd wrote is in ${log}`);
+      say(`         what hostd wrote is in ${await world.hostd.keepLog()}`);
       // What is broken here must not be counted again in the next.
       await world.hostd.destroy().catch((error: unknown) => say(`         could not be removed: ${error}`));
       world = await World.make();

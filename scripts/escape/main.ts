@@ -68,6 +68,7 @@ async function main(): Promise<number> {
       await run('forked', FROM_INSIDE);
     }
     await run('in forks of their own', IN_SPARES);
+    if (outcomes.some(isFailure)) say(`what hostd wrote is in ${await world.hostd.keepLog()}`);
   } finally {
     await world.end();
   }

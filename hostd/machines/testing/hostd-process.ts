@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import { promisify } from 'node:util';
@@ -60,6 +61,13 @@ export class HostdProcess {
     const [from, to] = [layout.image(imageIds.base).dir, layoutOf(dataDir).image(imageIds.base).dir];
     await promisify(execFile)('cp', ['--recursive', '--sparse=always', from, to]);
     return HostdProcess.over(dataDir);
+  }
+
+  /** Keeps what it wrote for people to read after something went wrong. @returns the file, which stays */
+  async keepLog(): Promise<string> {
+    const file = path.join(os.tmpdir(), `warren-${path.basename(this.dataDir)}-${Date.now()}.log`);
+    await writeFile(file, this.log.join('\n'), { mode: 0o600 });
+    return file;
   }
 
   get layout() {

@@ -144,7 +144,7 @@ for minor in range(64):
       for tag in host share warren; do
         mount -t 9p -o trans=virtio $tag /root/m 2>/dev/null && echo "mounted: 9p $tag"
         mount -t virtiofs $tag /root/m 2>/dev/null && echo "mounted: virtiofs $tag"
-      done; cat {file} 2>&1; echo tried`,
+      done; cat {file} 2>&1; echo; echo tried`,
       /mounted: .*/,
     ),
     sh(
