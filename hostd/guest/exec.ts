@@ -55,13 +55,10 @@ export async function execInGuest(client: Client, input: ExecRequest): Promise<E
       channel.destroy();
       resolve({ code: null, signal: null });
     }, input.timeoutMs + CHANNEL_GRACE_MS);
-    let exit: { code: number | null; signal: string | null } | null = null;
-    channel.once('exit', (code: number | null, signal?: string) => {
-      exit = { code, signal: signal ?? null };
-    });
-    channel.once('close', () => {
+    // With what `exit` says, which may have been said already: to a process that was busy, the whole answer comes at once.
+    channel.once('close', (code?: number | null, signal?: string) => {
       clearTimeout(timer);
-      resolve(exit);
+      resolve(code === undefined ? null : { code, signal: signal ?? null });
     });
     channel.end(input.stdin ?? '');
   });

@@ -45,6 +45,16 @@ describe.skipIf(!hasSshd)(
         expect(result).toMatchObject({ exitCode: 7, stdout: 'out\n', stderr: 'err\n', timedOut: false, truncated: false });
       });
 
+      it('hears how a command ended also when the whole answer comes at once, because this process was busy', async () => {
+        await client();
+        const busy = setInterval(() => execFileSync('sleep', ['0.3']));
+        try {
+          expect(await run(['sh', '-c', 'echo out; exit 7'])).toMatchObject({ exitCode: 7, stdout: 'out\n' });
+        } finally {
+          clearInterval(busy);
+        }
+      });
+
       it('sets directory, variables and input', async () => {
         const result = await run(['sh', '-c', 'pwd; echo "$A"; cat'], { env: { A: 'a b' }, stdin: 'typed' });
         expect(result.stdout).toBe(`${dir}\na b\ntyped`);
