@@ -4,7 +4,7 @@ import os from 'node:os';
 import { promisify } from 'node:util';
 import type { Category, Outcome } from './attempt.ts';
 import { ALL, FROM_INSIDE, IN_SPARES, ON_THE_HOST } from './categories.ts';
-import { noSamples, watch } from './during.ts';
+import { noSamples, type Samples, watch } from './during.ts';
 import { runCategories } from './matrix.ts';
 import { isFailure, markdown, summarize, tally } from './report.ts';
 import { World } from './world.ts';
@@ -34,40 +34,51 @@ function tell(outcome: Outcome): void {
   say(`  ${control ? 'control' : 'ATTEMPT'} ${category}: ${name} (${phase}): ${verdict}: ${note}`);
 }
 
+/** Every phase in turn. What was tried is in `outcomes` as it comes. */
+async function attack(world: World, outcomes: Outcome[], calm: Samples): Promise<void> {
+  const run = async (title: string, categories: readonly Category[]) => {
+    const from = performance.now();
+    const made = await runCategories(world, wanted(categories), tell);
+    outcomes.push(...made);
+    const count = made.filter(({ control }) => !control).length;
+    const held = made.filter(({ control, verdict }) => !control && verdict === 'held').length;
+    say(`${title.padEnd(28)} ${String(held).padStart(4)} of ${count} held, ${Math.round((performance.now() - from) / 1000)} s`);
+  };
+  say('booting two machines');
+  await world.boot();
+  await watch(world, calm, new Promise((resolve) => setTimeout(resolve, CALM_MS)));
+  await run('freshly booted', FROM_INSIDE);
+  await world.suspend();
+  await run('asleep, from the host', ON_THE_HOST);
+  if (!args.includes('--once')) {
+    await world.resume();
+    await run('resumed', FROM_INSIDE);
+    await world.suspend();
+    await world.fork();
+    await run('forked', FROM_INSIDE);
+  }
+  await run('in forks of their own', IN_SPARES);
+}
+
+function untilInterrupted(): Promise<'interrupted'> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        isInterrupted = true;
+        resolve('interrupted');
+      });
+    }
+  });
+}
+
 async function main(): Promise<number> {
   const startedAt = performance.now();
   const outcomes: Outcome[] = [];
   const calm = noSamples();
   const world = await World.make();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      isInterrupted = true;
-      void world.end().finally(() => process.exit(130));
-    });
-  }
   try {
-    const run = async (title: string, categories: readonly Category[]) => {
-      const from = performance.now();
-      const made = await runCategories(world, wanted(categories), tell);
-      outcomes.push(...made);
-      const count = made.filter(({ control }) => !control).length;
-      const held = made.filter(({ control, verdict }) => !control && verdict === 'held').length;
-      say(`${title.padEnd(28)} ${String(held).padStart(4)} of ${count} held, ${Math.round((performance.now() - from) / 1000)} s`);
-    };
-    say('booting two machines');
-    await world.boot();
-    await watch(world, calm, new Promise((resolve) => setTimeout(resolve, CALM_MS)));
-    await run('freshly booted', FROM_INSIDE);
-    await world.suspend();
-    await run('asleep, from the host', ON_THE_HOST);
-    if (!args.includes('--once')) {
-      await world.resume();
-      await run('resumed', FROM_INSIDE);
-      await world.suspend();
-      await world.fork();
-      await run('forked', FROM_INSIDE);
-    }
-    await run('in forks of their own', IN_SPARES);
+    const ended = await Promise.race([attack(world, outcomes, calm), untilInterrupted()]);
+    if (ended === 'interrupted') return 130;
     if (outcomes.some(isFailure)) say(`what hostd wrote is in ${await world.hostd.keepLog()}`);
   } finally {
     await world.end();
@@ -103,4 +114,5 @@ async function main(): Promise<number> {
   return outcomes.some(isFailure) ? 1 : 0;
 }
 
-process.exitCode = await main();
+// Attempts that were interrupted are still waiting for their answers.
+process.exit(await main());
