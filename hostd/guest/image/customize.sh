@@ -101,7 +101,7 @@ chroot "$root" sh -c 'cd /tmp/initramfs && find . | LC_ALL=C sort | cpio --quiet
 rm -rf "$tree"
 
 say 'what differs from build to build'
-rm -rf "$root/var/lib/apt/lists/"* "$root/var/cache/apt/"*.bin "$root/tmp/"* "$root/run/"*
+rm -rf "$root/var/lib/apt/lists/"* "$root/var/cache/apt/"*.bin "$root/var/cache/apt/archives/"*.deb "$root/tmp/"* "$root/run/"*
 rm -rf "$root/var/cache/ldconfig" "$root/var/cache/fontconfig/"* "$root/var/cache/debconf/"*-old "$root/var/lib/dpkg/"*-old
 rm -f "$root"/etc/passwd- "$root"/etc/group- "$root"/etc/shadow- "$root"/etc/gshadow- "$root"/etc/subuid- "$root"/etc/subgid-
 find "$root/var/log" -type f -delete
