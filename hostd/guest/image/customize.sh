@@ -1,7 +1,8 @@
 #!/bin/sh
 # mmdebstrap's last hook: turns the bootstrapped tree into disk.raw, vmlinux and initrd. Runs as (namespaced) root.
-# Usage: customize.sh ROOT; the rest comes by environment: RECIPE, PACKAGES, OUT, DISK_MIB, FILES, UNITS, NPM_PARTS,
-# NPM_LINKS, SOURCES, STARTED and SOURCE_DATE_EPOCH. Two runs over the same packages make the same bytes.
+# Usage: customize.sh ROOT; the rest comes by environment: RECIPE, PACKAGES, OUT, DISK_MIB, FILES, UNITS,
+# UNITS_ON_DEMAND, NPM_PARTS, NPM_LINKS, SOURCES, STARTED and SOURCE_DATE_EPOCH. Two runs over the same packages make the same
+# bytes.
 set -eu
 export LC_ALL=C
 root=$1
@@ -57,6 +58,8 @@ chmod 0755 "$root/sbin/hwclock.new"
 mv "$root/sbin/hwclock.new" "$root/sbin/hwclock"
 # shellcheck disable=SC2086
 chroot "$root" systemctl --quiet enable $UNITS
+# shellcheck disable=SC2086
+[ -z "$UNITS_ON_DEMAND" ] || chroot "$root" systemctl --quiet disable $UNITS_ON_DEMAND
 chroot "$root" systemctl --quiet set-default multi-user.target
 chroot "$root" systemctl --quiet mask \
   ssh.service ssh.socket qemu-guest-agent.service getty@tty1.service getty.target serial-getty@ttyS0.service \
