@@ -19,6 +19,7 @@ import { tinyRegistry } from './testing/tiny-registry.ts';
 const reason = process.env.WARREN_TEST_DOCKER ? await whyNoVms() : 'WARREN_TEST_DOCKER is not set';
 const BASE = 'mch_vmdocker00001';
 const MACHINE = 'mch_vmdocker00002';
+const FORK = 'mch_vmdocker00003';
 const SNAPSHOT = 'snp_vmdocker00001';
 const REGISTRY = 'registry.example';
 const MIRROR = 'mirror.example';
@@ -59,8 +60,8 @@ describe.skipIf(reason !== null)(`the docker image${reason === null ? '' : ` (sk
   const exec = (script: string, user: 'agent' | 'root', machineId = MACHINE) =>
     world.guests.exec(machineId, execSchema.parse({ argv: ['sh', '-c', script], user, timeoutMs: STEP_MS_MAX }));
   /** What a command that must succeed printed. */
-  const run = async (script: string, user: 'agent' | 'root' = 'agent') => {
-    const { exitCode, stdout, stderr } = await exec(script, user);
+  const run = async (script: string, user: 'agent' | 'root' = 'agent', machineId = MACHINE) => {
+    const { exitCode, stdout, stderr } = await exec(script, user, machineId);
     if (exitCode !== 0) throw new Error(`${script}\nended with ${exitCode}: ${stderr}${stdout}`);
     return stdout.trim();
   };
@@ -112,7 +113,7 @@ describe.skipIf(reason !== null)(`the docker image${reason === null ? '' : ` (sk
   afterAll(async () => {
     console.log(JSON.stringify({ accelerator: machine?.accelerator, ...figures }, null, 2));
     bait?.close();
-    await world?.close([BASE, MACHINE]);
+    await world?.close([BASE, MACHINE, FORK]);
   });
 
   it('runs nothing of Docker until somebody asks', async () => {
@@ -255,25 +256,42 @@ describe.skipIf(reason !== null)(`the docker image${reason === null ? '' : ` (sk
     await run('sudo apt-get -q update && sudo apt-get -q install -y --no-install-recommends tree && tree --version');
   });
 
-  it('goes on after a sleep with the same containers', { timeout: STEP_MS_MAX }, async () => {
-    const facts = () =>
+  describe('after a sleep', () => {
+    const facts = (machineId = MACHINE) =>
       run(
         `p=$(docker inspect -f '{{.State.Pid}}' web); docker inspect -f '{{.Id}} {{.State.StartedAt}} {{.RestartCount}}' web
          echo $p $(cut -d' ' -f22 /proc/$p/stat) $(systemctl show -p MainPID --value docker containerd)`,
+        'agent',
+        machineId,
       );
-    const [before, countBefore] = [await facts(), Number(await run('docker exec web cat /www/count'))];
-    const { bootId } = machine;
-    const { releasedMs } = await world.machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
-    figures.suspend = `${Math.round(releasedMs)} ms`;
-    machine = await create(MACHINE, 2, { kind: 'resume', snapshotId: SNAPSHOT });
-    figures.resume = machine.timingsMs;
-    expect(machine.bootId).toBe(bootId);
-    expect(await facts()).toBe(before);
-    expect(Number(await run('docker exec web cat /www/count'))).toBeGreaterThanOrEqual(countBefore);
-    expect(await run('curl -sS -m 120 http://127.0.0.1:8080/page')).toBe('a page of a container');
-    expect(await timed('a container after the wake', `docker run --rm --network pair box ${DIRECT} http://web/page`)).toBe(
-      'a page of a container',
-    );
+    const goesOn = async (machineId: string, count: number) => {
+      expect(Number(await run('docker exec web cat /www/count', 'agent', machineId))).toBeGreaterThanOrEqual(count);
+      expect(await run('curl -sS -m 120 http://127.0.0.1:8080/page', 'agent', machineId)).toBe('a page of a container');
+      const another = `docker run --rm --network pair box ${DIRECT} http://web/page`;
+      expect(await run(another, 'agent', machineId)).toBe('a page of a container');
+    };
+    let before: string;
+    let count: number;
+
+    it('goes on with the same containers', { timeout: STEP_MS_MAX }, async () => {
+      before = await facts();
+      count = Number(await run('docker exec web cat /www/count'));
+      const { bootId } = machine;
+      const { releasedMs } = await world.machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+      figures.suspend = `${Math.round(releasedMs)} ms`;
+      machine = await create(MACHINE, 2, { kind: 'resume', snapshotId: SNAPSHOT });
+      figures.resume = machine.timingsMs;
+      expect(machine.bootId).toBe(bootId);
+      expect(await facts()).toBe(before);
+      await goesOn(MACHINE, count);
+    });
+
+    it('goes on in a fork as well', { timeout: STEP_MS_MAX }, async () => {
+      await world.machines.remove(MACHINE, 2);
+      await create(FORK, 1, { kind: 'fork', snapshotId: SNAPSHOT });
+      expect(await facts(FORK)).toBe(before);
+      await goesOn(FORK, count);
+    });
   });
 });
 
