@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Names of the images a machine can boot from. What is in each is declared in hostd/guest/image/variants.ts. */
-export const IMAGE_VARIANTS = ['base', 'desktop'] as const;
+export const IMAGE_VARIANTS = ['base', 'desktop', 'docker'] as const;
 export type ImageVariant = (typeof IMAGE_VARIANTS)[number];
 export const BASE_VARIANT = 'base' satisfies ImageVariant;
 

@@ -1,4 +1,4 @@
-import http, { type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DenyReason } from './decide.ts';
 
@@ -61,6 +61,9 @@ const WHY: Record<RefusalReason, string> = {
 const FIXABLE: readonly RefusalReason[] = ['not_listed', 'bad_port', 'method', 'path', 'websocket'];
 const LIMITS: readonly RefusalReason[] = ['too_large', 'too_many', 'rate'];
 
+/** As much of a status line's text as apt reads is 359 characters; names are up to 253. */
+const PHRASE_CHARS_MAX = 350;
+
 export type Refusal = { status: number; body: string; retryAfterS?: number };
 
 /** Whether this is a decision against the request, or what came of one for it. */
@@ -89,15 +92,24 @@ function headersOf({ retryAfterS }: Refusal): Record<string, string> {
   };
 }
 
+/**
+ * The body's first line as the status line's text: apt shows nothing else, nor do programs written in Go, Docker among them, of a
+ * refused tunnel. ASCII alone, which what the guest called the host may not be.
+ */
+function phraseOf({ body }: Refusal): string {
+  const line = body.slice(0, body.indexOf('\n')).replaceAll('’', "'");
+  return line.replace(/[^ -~]/g, '?').slice(0, PHRASE_CHARS_MAX);
+}
+
 export function answer(res: ServerResponse, refused: Refusal): void {
-  res.writeHead(refused.status, headersOf(refused)).end(refused.body);
+  res.writeHead(refused.status, phraseOf(refused), headersOf(refused)).end(refused.body);
 }
 
 /** The same to a stream that no response belongs to. Lets go of it after, also of a peer that would keep its half open. */
 export function endWith(stream: Duplex, refused: Refusal): void {
   const { status, body } = refused;
   const head = [
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
+    `HTTP/1.1 ${status} ${phraseOf(refused)}`,
     ...Object.entries(headersOf(refused)).map(([name, value]) => `${name}: ${value}`),
     `content-length: ${Buffer.byteLength(body)}`,
   ];

@@ -322,6 +322,14 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       ]);
     });
 
+    it('says why in the status line, for programs that show nothing else', async () => {
+      const why = 'Warren did not let this machine reach evil.test:443: the host is not on the allow-list of your organization.';
+      expect(await raw('CONNECT evil.test:443 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(`HTTP/1.1 403 ${why}\r\n`);
+      expect((await send({ path: 'http://evil.test:443/' })).res.statusMessage).toBe(why);
+      const odd = await raw('CONNECT b\u00e4d\u0001.test:443 HTTP/1.1\r\nhost: x\r\n\r\n');
+      expect(odd).toMatch(/^HTTP\/1\.1 40[03] [ -~]+\r\n/);
+    });
+
     it.each([
       ['CONNECT 127.0.0.1:443 HTTP/1.1\r\nhost: x\r\n\r\n', 403],
       ['CONNECT evil.test HTTP/1.1\r\nhost: x\r\n\r\n', 403],

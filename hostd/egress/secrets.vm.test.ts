@@ -1,25 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import https, { type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
 import path from 'node:path';
 import { Writable } from 'node:stream';
-import tls from 'node:tls';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EgressPolicy, egressPolicySchema } from '../contract/egress.ts';
 import { createMachineSchema, execSchema, type MachineSource } from '../contract/machines.ts';
-import { Guests } from '../guest/guest-side.ts';
-import { Machines } from '../machines/machines.ts';
-import { openTestHost, whyNoVms } from '../machines/testing/vm-host.ts';
-import { layoutOf } from '../storage/layout.ts';
-import { prepareDataDir } from '../storage/volume.ts';
-import { CertificateAuthority } from './authority.ts';
-import { createDial } from './dial.ts';
-import { EgressJournal } from './journal.ts';
-import { hostName } from './testing/proxy-rig.ts';
+import type { Guests } from '../guest/guest-side.ts';
+import type { Machines } from '../machines/machines.ts';
+import { type MachinesAndInternet, openMachinesAndInternet } from '../machines/testing/machines-and-internet.ts';
+import { whyNoVms } from '../machines/testing/vm-host.ts';
 import { filesBelow, textsIn } from './testing/scan.ts';
 
 const MACHINE = 'mch_canarytest0001';
@@ -36,38 +27,20 @@ const reason = await whyNoVms();
  * hostd wrote about it. The one host it reaches is a server of this test, let through by a resolver and an exemption of this test.
  */
 describe.skipIf(reason !== null)(`secrets and a real machine${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
+  let world: MachinesAndInternet;
   let guests: Guests;
   let machines: Machines;
-  let server: Server;
   let dataDir: string;
   let policy: EgressPolicy;
   let port: number;
   const seen: (string | undefined)[] = [];
   let hostdLog = '';
-  const cleanups: (() => unknown)[] = [];
 
   beforeAll(async () => {
-    const host = await openTestHost();
-    dataDir = await mkdtemp(path.join(host.layout.dataDir, 'canary-'));
-    const layout = layoutOf(dataDir);
-    await symlink(host.layout.images, layout.images);
-    await prepareDataDir(layout);
-    const outside = await mkdtemp(path.join(tmpdir(), 'warren-canary-'));
-    for (const dir of [dataDir, layout.runDir, outside]) cleanups.push(() => rm(dir, { recursive: true, force: true }));
-
-    const files = { egressKey: path.join(outside, 'key'), egressCertificate: path.join(outside, 'crt') };
-    const publicAuthority = await CertificateAuthority.open(files);
-    const SNICallback = (_name: string, done: (error: null, context: tls.SecureContext) => void) =>
-      done(null, publicAuthority.contextFor(hostName(HOST)));
-    server = https.createServer({ SNICallback }, (req, res) => {
+    const answer: RequestListener = (req, res) => {
       seen.push(req.headers.authorization);
       res.end(`hello from ${req.url}\n`);
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    port = (server.address() as AddressInfo).port;
-    cleanups.push(() => server.close());
-
+    };
     const log = pino(
       { level: 'trace' },
       new Writable({
@@ -77,21 +50,9 @@ describe.skipIf(reason !== null)(`secrets and a real machine${reason === null ? 
         },
       }),
     );
-    guests = new Guests({
-      dial: createDial({
-        resolve: async (name) => (name === HOST ? ['127.0.0.1'] : Promise.reject(new Error('ENOTFOUND'))),
-        isForbidden: (address) => address !== '127.0.0.1',
-      }),
-      journal: await EgressJournal.open(layout.egress, log),
-      authority: await CertificateAuthority.open(layout),
-      trust: tls.createSecureContext({ ca: publicAuthority.certificate }),
-      ownServices: [],
-      log,
-    });
-    const { driver, imageIds } = host;
-    const facts = { acceleratorReason: 'test', isolationLacks: host.lacks, version: 'test', spares: 0 };
-    machines = await Machines.open({ layout, driver, guest: guests, log, imageIds, ...facts });
-    cleanups.push(() => machines.close());
+    world = await openMachinesAndInternet({ names: [HOST], answer }, { log });
+    ({ guests, machines, httpsPort: port } = world);
+    dataDir = world.layout.dataDir;
     policy = egressPolicySchema.parse({
       services: [
         {
@@ -104,10 +65,7 @@ describe.skipIf(reason !== null)(`secrets and a real machine${reason === null ? 
       secrets: [{ id: 'sec_1', host: HOST, header: 'authorization', value: `Bearer ${CANARIES.secret}`, plainHttp: false }],
     });
   });
-  afterAll(async () => {
-    for (const id of [MACHINE, WOKEN]) await machines?.remove(id, 1_000).catch(() => {});
-    for (const cleanup of cleanups.reverse()) await cleanup();
-  });
+  afterAll(() => world?.close([MACHINE, WOKEN]));
 
   const create = (machineId: string, lease: number, source: MachineSource) =>
     machines.create(machineId, createMachineSchema.parse({ lease, source, memoryMiB: 512, egress: policy }));

@@ -43,7 +43,7 @@ describe('creating a machine', () => {
     await refuses({ kind: 'image', variant: 'desktop' }, 'build.ts desktop');
     expect(
       createMachineSchema.safeParse({ ...aRequest(IMAGE), source: { kind: 'image', variant: 'desktp' } }).error?.message,
-    ).toContain('there is no image \\"desktp\\"; there are base, desktop');
+    ).toContain('there is no image \\"desktp\\"; there are base, desktop, docker');
     await rm(world.layout.image(IMAGE_ID).manifest);
     await refuses(IMAGE, 'build.ts base');
   });

@@ -20,7 +20,7 @@ describe('the environment file', () => {
     ['size:\n  memoryMiB: lots\n', 2, 'size.memoryMiB'],
     ['checks:\n  - {name: a, command: x}\n  - {name: a, command: y}\n', 1, 'same name'],
     ['setup:\n  - ""\n', 2, 'may not be empty'],
-    ['setup: []\nimage: desktp\n', 2, 'there is no image "desktp"; there are base, desktop'],
+    ['setup: []\nimage: desktp\n', 2, 'there is no image "desktp"; there are base, desktop, docker'],
     ['packages:\n  - jq\n  - -oDpkg::Pre-Invoke=sh\n', 3, 'not the name of a Debian package'],
     ['a: &x [1]\nb: *x\n', 1, 'aliases'],
   ])('names the line and the field of %j', (text, line, word) => {
@@ -39,12 +39,13 @@ describe('the environment file', () => {
     expect(parseEnvironment(text)).toEqual({ ok: true, environment });
   });
 
-  it('gives a desktop more memory, unless the file says how much', () => {
+  it('gives a desktop and containers more memory, unless the file says how much', () => {
     const sizeOf = (text: string) => {
       const result = parseEnvironment(text);
       return result.ok ? result.environment.size.memoryMiB : null;
     };
     expect(sizeOf('image: desktop\n')).toBe(2048);
+    expect(sizeOf('image: docker\n')).toBe(2048);
     expect(sizeOf('image: desktop\nsize: {memoryMiB: 1536}\n')).toBe(1536);
   });
 

@@ -41,8 +41,8 @@ const fileSchema = z.strictObject({
     .prefault({}),
 });
 
-/** With less a desktop's browser is ended by the kernel. */
-const MEMORY_MIB: Readonly<Record<ImageVariant, number>> = { base: 1024, desktop: 2048 };
+/** With less a desktop's browser is ended by the kernel; containers come beside dockerd and the agent. */
+const MEMORY_MIB: Readonly<Record<ImageVariant, number>> = { base: 1024, desktop: 2048, docker: 2048 };
 
 export const environmentSchema = fileSchema.transform((file) => ({
   ...file,

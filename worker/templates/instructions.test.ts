@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { codexAgent } from '../agents/codex.ts';
@@ -21,5 +21,12 @@ describe('what an agent is told of its machine', () => {
     const commands = await readdir(path.resolve(import.meta.dirname, '../../hostd/guest/image/rootfs-desktop/usr/local/bin'));
     for (const command of commands) expect(text).toContain(`\`${command}`);
     expect(commands.length).toBeGreaterThan(0);
+  });
+
+  it('names the address at which containers find the proxy', async () => {
+    const text = withInstructions(agent, 'docker').files.at(-1)?.text ?? '';
+    const root = path.resolve(import.meta.dirname, '../../hostd/guest/image/rootfs-docker');
+    const config = JSON.parse(await readFile(path.join(root, 'etc/skel/.docker/config.json'), 'utf8'));
+    expect(text).toContain(config.proxies.default.httpProxy);
   });
 });

@@ -1,7 +1,8 @@
 #!/bin/sh
 # mmdebstrap's last hook: turns the bootstrapped tree into disk.raw, vmlinux and initrd. Runs as (namespaced) root.
-# Usage: customize.sh ROOT; the rest comes by environment: RECIPE, PACKAGES, OUT, DISK_MIB, FILES, UNITS, NPM_PARTS,
-# NPM_LINKS, SOURCES, STARTED and SOURCE_DATE_EPOCH. Two runs over the same packages make the same bytes.
+# Usage: customize.sh ROOT; the rest comes by environment: RECIPE, PACKAGES, OUT, DISK_MIB, FILES, UNITS,
+# UNITS_ON_DEMAND, NPM_PARTS, NPM_LINKS, SOURCES, STARTED and SOURCE_DATE_EPOCH. Two runs over the same packages make the same
+# bytes.
 set -eu
 export LC_ALL=C
 root=$1
@@ -57,6 +58,8 @@ chmod 0755 "$root/sbin/hwclock.new"
 mv "$root/sbin/hwclock.new" "$root/sbin/hwclock"
 # shellcheck disable=SC2086
 chroot "$root" systemctl --quiet enable $UNITS
+# shellcheck disable=SC2086
+[ -z "$UNITS_ON_DEMAND" ] || chroot "$root" systemctl --quiet disable $UNITS_ON_DEMAND
 chroot "$root" systemctl --quiet set-default multi-user.target
 chroot "$root" systemctl --quiet mask \
   ssh.service ssh.socket qemu-guest-agent.service getty@tty1.service getty.target serial-getty@ttyS0.service \
@@ -101,7 +104,7 @@ chroot "$root" sh -c 'cd /tmp/initramfs && find . | LC_ALL=C sort | cpio --quiet
 rm -rf "$tree"
 
 say 'what differs from build to build'
-rm -rf "$root/var/lib/apt/lists/"* "$root/var/cache/apt/"*.bin "$root/tmp/"* "$root/run/"*
+rm -rf "$root/var/lib/apt/lists/"* "$root/var/cache/apt/"*.bin "$root/var/cache/apt/archives/"*.deb "$root/tmp/"* "$root/run/"*
 rm -rf "$root/var/cache/ldconfig" "$root/var/cache/fontconfig/"* "$root/var/cache/debconf/"*-old "$root/var/lib/dpkg/"*-old
 rm -f "$root"/etc/passwd- "$root"/etc/group- "$root"/etc/shadow- "$root"/etc/gshadow- "$root"/etc/subuid- "$root"/etc/subgid-
 find "$root/var/log" -type f -delete

@@ -7,7 +7,7 @@ import { type Layout, layoutOf } from '../../storage/layout.ts';
 import { makeDirs } from '../../storage/volume.ts';
 import { ImageBuilds } from './image-builds.ts';
 
-const IDS = { base: 'debian12-base-1', desktop: 'debian12-desktop-1' };
+const IDS = { base: 'debian12-base-1', desktop: 'debian12-desktop-1', docker: 'debian12-docker-1' };
 let layout: Layout;
 beforeEach(async () => {
   layout = layoutOf(await mkdtemp(path.join(os.tmpdir(), 'warren-images-')));

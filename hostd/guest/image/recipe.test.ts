@@ -1,7 +1,8 @@
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { IMAGE_VARIANTS } from '../../contract/images.ts';
+import { GUEST } from '../../contract/machines.ts';
 import { archiveUrl, DEBIAN_MIRROR, sourcesList } from './mirror.ts';
 import { imageIdOf, RECIPE_DIR, recipeOf } from './recipe.ts';
 import { VARIANTS } from './variants.ts';
@@ -24,6 +25,22 @@ describe('recipes', () => {
     for (const folder of files) await access(path.join(RECIPE_DIR, folder));
     const places = files.map((folder) => path.join(RECIPE_DIR, folder, 'etc/systemd/system'));
     for (const unit of units) await Promise.any(places.map((place) => access(path.join(place, unit))));
+  });
+
+  it('leave to the first use what would start at boot without need', () => {
+    expect(recipeOf('base').unitsOnDemand).toEqual([]);
+    expect(recipeOf('docker').unitsOnDemand).toEqual(expect.arrayContaining(['docker.service', 'containerd.service']));
+  });
+
+  it('give containers one address of the proxy, everywhere', async () => {
+    const read = (file: string) => readFile(path.join(RECIPE_DIR, 'rootfs-docker', file), 'utf8');
+    const address = JSON.parse(await read('etc/docker/daemon.json')).bip.split('/')[0];
+    expect(await read('etc/systemd/system/warren-container-proxy.socket')).toContain(`\nListenStream=${address}:3128\n`);
+    expect(await read('etc/systemd/system/warren-container-proxy.service')).toContain(` ${new URL(GUEST.proxyUrl).host}\n`);
+    for (const home of ['etc/skel', 'root']) {
+      const { httpProxy, httpsProxy } = JSON.parse(await read(`${home}/.docker/config.json`)).proxies.default;
+      expect([httpProxy, httpsProxy]).toEqual(Array(2).fill(`http://${address}:3128`));
+    }
   });
 
   it('have an id that only their own text changes', async () => {

@@ -34,6 +34,7 @@ export type Recipe = {
   npm: readonly NpmPart[];
   files: readonly string[];
   units: readonly string[];
+  unitsOnDemand: readonly string[];
   diskMiB: number;
   /** Seconds since 1970: the time of every file that no package brought with a time of its own. */
   epoch: number;
@@ -42,7 +43,7 @@ export type Recipe = {
 export function recipeOf(name: ImageVariant, variants: Readonly<Record<ImageVariant, Variant>> = VARIANTS): Recipe {
   const variant = variants[name];
   const below = variant.extends === null ? null : recipeOf(variant.extends, variants);
-  const join = <T>(key: 'debian' | 'files' | 'units' | 'npm', own: readonly T[]): T[] => [
+  const join = <T>(key: 'debian' | 'files' | 'units' | 'unitsOnDemand' | 'npm', own: readonly T[]): T[] => [
     ...new Set([...((below?.[key] ?? []) as readonly T[]), ...own]),
   ];
   return {
@@ -53,6 +54,7 @@ export function recipeOf(name: ImageVariant, variants: Readonly<Record<ImageVari
     npm: join('npm', variant.npm),
     files: join('files', variant.files),
     units: join('units', variant.units),
+    unitsOnDemand: join('unitsOnDemand', variant.unitsOnDemand),
     diskMiB: variant.diskMiB,
     epoch: Date.UTC(2026, 0, 1) / 1000,
   };

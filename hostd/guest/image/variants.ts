@@ -25,6 +25,8 @@ export type Variant = {
   files: readonly string[];
   /** systemd units that start at boot. */
   units: readonly string[];
+  /** Units that their packages start at boot, and that here wait until something asks for them. */
+  unitsOnDemand: readonly string[];
   /** Size of the root disk in the image, in MiB; a machine's own disk grows beyond it. */
   diskMiB: number;
 };
@@ -54,6 +56,7 @@ export const VARIANTS: Readonly<Record<ImageVariant, Variant>> = {
     ],
     files: ['rootfs'],
     units: ['warren-ssh.service', 'warren-qga.service'],
+    unitsOnDemand: [],
     diskMiB: 3072,
   },
   desktop: {
@@ -63,6 +66,20 @@ export const VARIANTS: Readonly<Record<ImageVariant, Variant>> = {
     npm: [],
     files: ['rootfs-desktop'],
     units: ['warren-desktop.service', 'warren-window-manager.service'],
+    unitsOnDemand: [],
     diskMiB: 4096,
+  },
+  docker: {
+    extends: 'base',
+    // dockerd calls iptables, which fills the kernel's nf_tables; nft shows and changes them. Debian's kernel has AppArmor on, and
+    // then no container starts without a profile, which dockerd has apparmor's parser load.
+    debian: ['apparmor', 'docker.io', 'iptables', 'nftables'],
+    npm: [],
+    files: ['rootfs-docker'],
+    // systemd listens in their place: the first use of Docker's socket starts dockerd, the first container that speaks to the
+    // proxy its relay. A machine that runs no container has neither.
+    units: ['warren-container-proxy.socket'],
+    unitsOnDemand: ['docker.service', 'containerd.service', 'apparmor.service'],
+    diskMiB: 3072,
   },
 };

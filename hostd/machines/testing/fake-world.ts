@@ -12,7 +12,6 @@ import { Machines } from '../machines.ts';
 import { FakeGuestSide } from './fake-guest-side.ts';
 
 export const IMAGE_ID = 'debian12-base-fake';
-export const DESKTOP_IMAGE_ID = 'debian12-desktop-fake';
 
 /** A data directory of its own with machines that are not real; hostd can be restarted over it. */
 export async function makeFakeWorld() {
@@ -40,7 +39,7 @@ export async function makeFakeWorld() {
         driver,
         guest,
         log,
-        imageIds: { base: IMAGE_ID, desktop: DESKTOP_IMAGE_ID },
+        imageIds: { base: IMAGE_ID, desktop: 'debian12-desktop-fake', docker: 'debian12-docker-fake' },
         acceleratorReason: 'fake',
         isolationLacks: [],
         spares,

@@ -129,6 +129,16 @@ for minor in range(64):
       'ip link add escape6 type dummy; ip addr add {lan}/32 dev escape6',
     ),
     sh(
+      'a namespace that the machine forwards for, as containers have it',
+      `ip netns add escape7; ip link add escape7 type veth peer name escape8 netns escape7; echo 1 >/proc/sys/net/ipv4/ip_forward
+      ip addr add 10.9.7.1/30 dev escape7; ip link set escape7 up; ip -n escape7 addr add 10.9.7.2/30 dev escape8
+      ip -n escape7 link set escape8 up; ip -n escape7 route add default via 10.9.7.1
+      for to in '{lan} {bait}' '10.0.2.2 {bait}' '10.9.7.1 {bait}' '169.254.169.254 80' '1.1.1.1 443'; do
+        printf '{token}' | ip netns exec escape7 busybox nc -w 5 $to
+      done 2>&1
+      ip netns exec escape7 busybox ping -c 1 -W 5 10.9.7.1 >/dev/null && echo tried; ip netns del escape7`,
+    ),
+    sh(
       'drivers of network cards',
       `modprobe -a virtio_net e1000 e1000e vmxnet3 ne2k-pci 8139cp 2>&1 | tail -n 3; ${NICS}; echo tried`,
       /nic: .*/,
