@@ -63,15 +63,22 @@ export async function endMachine(ctx: MachineContext, machineId: string): Promis
 /**
  * Takes away what is left of a machine that `endMachine` has ended. One that cannot be taken away, because the disk fails, has
  * exited for everybody to see: it is not told as running without a process, and can be removed or gone back from again.
+ *
+ * @param phase of the error
+ * @param before what comes first, and may fail
  */
-export async function discardEnded(ctx: MachineContext, machineId: string, verb: 'remove' | 'rewind'): Promise<void> {
+export async function discardEnded(
+  ctx: MachineContext,
+  machineId: string,
+  { phase, before }: { phase: string; before: () => Promise<void> },
+): Promise<void> {
   try {
-    await faultPoint(`${verb}.qemu_gone`);
+    await before();
     await discard(ctx.layout, ctx.layout.machine(machineId).dir);
   } catch (error) {
     const record = await readRecord(ctx.layout, machineId);
     if (record) await markExited(ctx, record, null, `it was ended, and its files could not be removed: ${messageOf(error)}`);
-    throw asDiskError(error, `machine.${verb}`);
+    throw asDiskError(error, phase);
   }
 }
 

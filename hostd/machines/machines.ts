@@ -18,6 +18,7 @@ import type {
 import type { Collect, Collected, FetchSnapshot, Replicate, StoreKeyInput } from '../contract/replicas.ts';
 import { CONTRACT_VERSION } from '../contract/version.ts';
 import { HostdError, messageOf } from '../errors.ts';
+import { faultPoint } from '../fault/fault-point.ts';
 import type { ImageIds } from '../guest/image/recipe.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import type { Logger } from '../logger.ts';
@@ -213,7 +214,7 @@ export class Machines implements MachinesPort {
     return this.#ctx.locks.run(machineId, async () => {
       await requireLease(this.#ctx.layout, machineId, lease);
       await endMachine(this.#ctx, machineId);
-      await discardEnded(this.#ctx, machineId, 'remove');
+      await discardEnded(this.#ctx, machineId, { phase: 'machine.remove', before: () => faultPoint('remove.qemu_gone') });
       this.#ctx.log.info({ event: 'machine.removed', machineId }, 'a machine was removed');
     });
   }

@@ -36,7 +36,7 @@ export async function rewindMachine(ctx: MachineContext, machineId: string, inpu
     const egress = ctx.egress.get(machineId) ?? null;
     await resolveOrigin(ctx, request);
     await endMachine(ctx, machineId);
-    await discardEnded(ctx, machineId, 'rewind');
+    await discardEnded(ctx, machineId, { phase: 'machine.rewind', before: () => faultPoint('rewind.qemu_gone') });
     await faultPoint('rewind.discarded');
     return makeMachine(ctx, machineId, request, { egress, requestedAt });
   });

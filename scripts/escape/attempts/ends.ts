@@ -47,8 +47,8 @@ export const ends: Category = {
     ending('a reset by the chipset’s port', port(0xcf9, 6)),
     ending('a reset by the keyboard controller', port(0x64, 0xfe)),
     ending('power off', 'systemctl poweroff --force --force'),
-    ending('power off by the ACPI port', `${port(0x604, 0)}; ${port(0x605, 0x20)}`),
-    ending('init killed', "perl -e 'kill 11, 1'; echo e >/proc/sysrq-trigger; kill -SEGV 1; echo c >/proc/sysrq-trigger"),
+    // Signals do not end it: systemd ignores them or stands still.
+    ending('init ended', 'mount --bind /bin/true /lib/systemd/systemd && systemctl daemon-reexec'),
     {
       name: 'a machine that puts itself to sleep',
       run: (world) =>
