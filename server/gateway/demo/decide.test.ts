@@ -178,6 +178,9 @@ describe('a review comment', () => {
     expect(play(about('Please document this.', onCart), machine).commands[1]).toContain(
       '+/** Cart total from `cart`. */\n export function cartTotal',
     );
+    expect(play(about('Please document this.', { ...onCart, line: 11 }), machine).commands[1]).toContain(
+      '+/** Cost of `cart` and `sku`. */\n export function costOf',
+    );
     expect(play(about('Add a doc comment: Delivery is free from 50 on.', onCart), machine).commands[1]).toContain(
       '+/** Delivery is free from 50 on. */',
     );

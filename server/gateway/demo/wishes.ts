@@ -88,12 +88,13 @@ function* finish(subject: string, answer: string): Script {
   return trouble ?? `${answer} Tests and types pass; it is pushed.`;
 }
 
-/** `formatPrice(cents, currency)` becomes “Format price from `cents` and `currency`”. */
+/** `formatPrice(cents, currency)` becomes “Format price from `cents` and `currency`”, `costOf(sku)` “Cost of `sku`”. */
 function phraseOf(name: string, params: readonly string[]): string {
   const words = name
     .replaceAll(/([A-Z])/g, ' $1')
     .toLowerCase()
     .trim();
-  const from = params.length > 0 ? ` from ${params.map((param) => `\`${param}\``).join(' and ')}` : '';
+  const link = /\b(by|for|from|in|of|to|with)$/.test(words) ? ' ' : ' from ';
+  const from = params.length > 0 ? `${link}${params.map((param) => `\`${param}\``).join(' and ')}` : '';
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}${from}`;
 }
