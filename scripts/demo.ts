@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Api } from './demo/client.ts';
-import { isUp, REPOSITORY, signInToDemo, TASK } from './demo/installation.ts';
+import { failingSample, isUp, signInToDemo, TASK } from './demo/installation.ts';
 import { isQemuRunning, listSnapshotsOf, observe, type Sighting, sameAgent } from './demo/observe.ts';
 import { until } from './demo/until.ts';
 import { hostdOf, loadSettings, ROOT } from './settings.ts';
@@ -100,7 +100,11 @@ class Journey {
 }
 
 async function theChange(journey: Journey) {
-  return until('the change', async () => (await journey.session()).change);
+  return until('the change', async () => {
+    const { session, change } = await journey.session();
+    if (!change && session.state === 'suspended') throw new Error('The agent ended its turn without a change.');
+    return change;
+  });
 }
 
 async function seeChecks(journey: Journey, headSha: string, wanted: 'passed' | 'failed') {
@@ -125,9 +129,10 @@ async function newHead(journey: Journey, oldHead: string): Promise<string> {
 
 async function drive(journey: Journey): Promise<{ number: number; id: string; mergedSha: string | null }> {
   const { api, org } = journey;
-  const created = await api.sessions.create.mutate({ org, repo: REPOSITORY, prompt: TASK });
+  const repo = await failingSample(api, org);
+  const created = await api.sessions.create.mutate({ org, repo, prompt: TASK });
   journey.sessionId = created.sessionId;
-  say(`session ${created.sessionId}: “${TASK}”`);
+  say(`session ${created.sessionId} in the repository ${repo}: “${TASK}”`);
   const awake = await journey.seeAwake();
   journey.mark('provisioned');
   say(`machine ${awake.machineId}: QEMU process ${awake.qemu.pid}, boot id ${awake.bootId}, agent process ${awake.agent.pid}`);
@@ -144,7 +149,7 @@ async function drive(journey: Journey): Promise<{ number: number; id: string; me
   await journey.seeAsleep();
   await seeChecks(journey, fixed, 'passed');
 
-  const target = { org, repo: REPOSITORY, number: change.number };
+  const target = { org, repo, number: change.number };
   const diff = await api.changes.diff.query(target);
   const file = diff.files.find((candidate) => candidate.path.startsWith('src/')) ?? diff.files[0];
   const line = file?.hunks

@@ -1,4 +1,4 @@
-import { REPOSITORY, TASK } from '../demo/installation.ts';
+import { failingSample, TASK } from '../demo/installation.ts';
 import { execInGuest, observe, type Sighting, sameAgent } from '../demo/observe.ts';
 import { type Case, errorsIn, eventually, looksAt, type Place, type Row } from './case.ts';
 
@@ -20,7 +20,7 @@ export function inTurn({ whyNot, harm, outcome }: InTurn): Case {
     whyNot,
     run: async (place) => {
       const { api, org, hostd } = place;
-      const { sessionId } = await api.sessions.create.mutate({ org, repo: REPOSITORY, prompt: TASK });
+      const { sessionId } = await api.sessions.create.mutate({ org, repo: await failingSample(api, org), prompt: TASK });
       const { rows, untilState, untilMachine } = looksAt(place, sessionId);
       const awake = await untilMachine();
       await eventually('tool call', async () => (await rows()).some((row) => row.event.kind === 'tool_call'));

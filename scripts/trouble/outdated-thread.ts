@@ -1,5 +1,5 @@
 import { TRPCClientError } from '@trpc/client';
-import { REPOSITORY, TASK } from '../demo/installation.ts';
+import { failingSample, TASK } from '../demo/installation.ts';
 import { type Case, eventually, looksAt } from './case.ts';
 
 /** A name that the scripted model's first repair puts on the line it changes, and the one it is asked to give it. */
@@ -9,10 +9,11 @@ const RENAME = { from: 'rest', to: 'centsLeft' };
 export const OUTDATED_THREAD: Case = {
   run: async (place) => {
     const { api, org } = place;
-    const { sessionId } = await api.sessions.create.mutate({ org, repo: REPOSITORY, prompt: TASK });
+    const repo = await failingSample(api, org);
+    const { sessionId } = await api.sessions.create.mutate({ org, repo, prompt: TASK });
     const { view } = looksAt(place, sessionId);
     const { number } = await eventually('the change', async () => (await view()).change);
-    const target = { org, repo: REPOSITORY, number };
+    const target = { org, repo, number };
     // Before, the scripted model finds that the types are wrong and publishes nothing else.
     await eventually('passing checks', async () => {
       const { change, checks } = await api.changes.get.query(target);

@@ -1,4 +1,4 @@
-import { REPOSITORY, TASK } from '../demo/installation.ts';
+import { failingSample, TASK } from '../demo/installation.ts';
 import { isQemuRunning, listSnapshotsOf, observe, type Sighting, sameAgent } from '../demo/observe.ts';
 import { partPid } from '../processes.ts';
 import { type Case, errorsIn, eventually, looksAt, type Place } from './case.ts';
@@ -49,7 +49,7 @@ export const OVERDUE: Case = {
   run: async (place) => {
     const { api, org, hostd } = place;
     const made = await overdue(place, 'provisioning', async () => {
-      return (await api.sessions.create.mutate({ org, repo: REPOSITORY, prompt: TASK })).sessionId;
+      return (await api.sessions.create.mutate({ org, repo: await failingSample(api, org), prompt: TASK })).sessionId;
     });
     const { sessionId } = made;
     const { view, rows, untilState, untilMachine } = looksAt(place, sessionId);
