@@ -39,6 +39,7 @@ async function attack(world: World, outcomes: Outcome[], calm: Samples): Promise
   const run = async (title: string, categories: readonly Category[]) => {
     const from = performance.now();
     const made = await runCategories(world, wanted(categories), tell);
+    if (isInterrupted) return;
     outcomes.push(...made);
     const count = made.filter(({ control }) => !control).length;
     const held = made.filter(({ control, verdict }) => !control && verdict === 'held').length;
