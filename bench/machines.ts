@@ -1,5 +1,6 @@
 import { messageOf } from '../hostd/errors.ts';
 import { allocatedBytes } from '../hostd/storage/files.ts';
+import { untilInterrupted } from '../scripts/interrupted.ts';
 import { ROOT } from '../scripts/settings.ts';
 import { stage } from '../scripts/stage.ts';
 import { HostError } from '../server/hosts/host-error.ts';
@@ -79,13 +80,6 @@ async function measure(run: Run, { resultsDir }: Dirs): Promise<number> {
   const { figures, broken } = run.report;
   const isWrong = (figures['soak.mismatches'] ?? 0) + (figures['soak.hangs'] ?? 0) + (figures['soak.duplicates'] ?? 0) > 0;
   return failed.length > 0 || broken.length > 0 || isWrong ? 1 : 0;
-}
-
-/** Aborts at the first Ctrl-C: what was measured until then is still reported. A second one ends the process as usual. */
-function untilInterrupted(): AbortSignal {
-  const over = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => over.abort(new Error(`ended by ${signal}`)));
-  return over.signal;
 }
 
 function rejection(signal: AbortSignal): Promise<never> {

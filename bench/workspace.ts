@@ -91,8 +91,10 @@ export class Workspace {
 
   /** Another host, which shares nothing with that one but the object store. Its data directory is gone after the run. */
   async otherHostd(): Promise<Hostd> {
+    if (this.#other) return this.#other;
+    // What a run that was killed left behind.
     await rm(this.#otherDir, { recursive: true, force: true });
-    this.#other ??= await this.#start(this.#otherDir, 'bench-other-hostd.log');
+    this.#other = await this.#start(this.#otherDir, 'bench-other-hostd.log');
     return this.#other;
   }
 

@@ -24,9 +24,10 @@ export type SoakResult = {
 type Options = { cycles: number; subject: WarrenSide; other: Hostd; note: (line: string) => void; interrupted: AbortSignal };
 
 /**
- * Suspends, resumes and forks one machine over and over, and moves it to `other` and back. After each wake-up everything a suspend must not change is compared with
- * what it was before the first: memory page by page, disk tree, processes and their start times, the open and locked file, the
- * listening port, the terminal's screen. Random values must never come twice, in no cycle and in no fork.
+ * Suspends, resumes and forks one machine over and over, and moves it to `other` and back. After each wake-up everything a suspend
+ * must not change is compared with what it was before the first: memory page by page, disk tree, processes and their start times,
+ * the open and locked file, the listening port, the terminal's screen. Random values must never come twice, in no cycle and in no
+ * fork.
  */
 export async function soak({ cycles, subject, other, note, interrupted }: Options): Promise<SoakResult> {
   const failures: string[] = [];

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { promisify } from 'node:util';
+import { untilInterrupted } from '../interrupted.ts';
 import type { Category, Outcome } from './attempt.ts';
 import { ALL, FROM_INSIDE, IN_SPARES, ON_THE_HOST } from './categories.ts';
 import { noSamples, type Samples, watch } from './during.ts';
@@ -24,11 +26,11 @@ const wanted = (categories: readonly Category[]) =>
   categories.filter(({ name }) => !only || only.some((one) => name.startsWith(one)));
 const say = (line: string) => void (isJson ? process.stderr : process.stdout).write(`${line}\n`);
 
-let isInterrupted = false;
+const interrupted = untilInterrupted();
 
 function tell(outcome: Outcome): void {
   // An attempt whose machine is taken away has shown nothing.
-  if (isInterrupted) return;
+  if (interrupted.aborted) return;
   if (!isFailure(outcome) && !args.includes('--verbose')) return;
   const { category, name, phase, control, verdict, note } = outcome;
   say(`  ${control ? 'control' : 'ATTEMPT'} ${category}: ${name} (${phase}): ${verdict}: ${note}`);
@@ -39,7 +41,7 @@ async function attack(world: World, outcomes: Outcome[], calm: Samples): Promise
   const run = async (title: string, categories: readonly Category[]) => {
     const from = performance.now();
     const made = await runCategories(world, wanted(categories), tell);
-    if (isInterrupted) return;
+    if (interrupted.aborted) return;
     outcomes.push(...made);
     const count = made.filter(({ control }) => !control).length;
     const held = made.filter(({ control, verdict }) => !control && verdict === 'held').length;
@@ -61,25 +63,14 @@ async function attack(world: World, outcomes: Outcome[], calm: Samples): Promise
   await run('in forks of their own', IN_SPARES);
 }
 
-function untilInterrupted(): Promise<'interrupted'> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        isInterrupted = true;
-        resolve('interrupted');
-      });
-    }
-  });
-}
-
 async function main(): Promise<number> {
   const startedAt = performance.now();
   const outcomes: Outcome[] = [];
   const calm = noSamples();
   const world = await World.make();
   try {
-    const ended = await Promise.race([attack(world, outcomes, calm), untilInterrupted()]);
-    if (ended === 'interrupted') return 130;
+    await Promise.race([attack(world, outcomes, calm), once(interrupted, 'abort')]);
+    if (interrupted.aborted) return 130;
     if (outcomes.some(isFailure)) say(`what hostd wrote is in ${await world.hostd.keepLog()}`);
   } finally {
     await world.end();

@@ -16,16 +16,16 @@ export class QemuSpare implements Spare {
   readonly confinement: Confinement;
   readonly #spec: SpareSpec;
 
-  /** Where its messages are until it is a machine. */
-  get logPath(): string {
-    return this.#spec.logPath;
-  }
-
   constructor(spec: SpareSpec, parts: { process: ProcessRef; qmp: QmpClient; confinement: Confinement }) {
     this.#spec = spec;
     this.process = parts.process;
     this.qmp = parts.qmp;
     this.confinement = parts.confinement;
+  }
+
+  /** Where its messages are until it is a machine. */
+  get logPath(): string {
+    return this.#spec.logPath;
   }
 
   /** Makes the machine, on files that appear in the one directory that the process sees. @param give lets it open them */
