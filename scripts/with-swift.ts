@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { freePorts } from '../server/testing/free-ports.ts';
 
 /*
  * Runs a command beside OpenStack Swift with its S3 API: an S3 server of others, to try the object store on. It is on loopback,
@@ -17,19 +17,6 @@ const REGION = 'us-east-1';
 const BUCKET = 'warren';
 const credentials = { accessKeyId: 'test:tester', secretAccessKey: 'a-secret-for-tests-only' };
 const KINDS = ['account', 'container', 'object'] as const;
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  for (const server of servers) server.close();
-  return ports;
-}
 
 async function run(file: string, ...args: string[]): Promise<void> {
   const [code] = (await once(spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] }), 'close')) as [number];

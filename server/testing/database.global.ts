@@ -1,11 +1,11 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { bootstrapDatabase } from '../../prisma/bootstrap.ts';
 import { startPostgres } from '../../scripts/postgres.ts';
+import { freePort } from './free-ports.ts';
 import { TEMPLATE_DATABASE, TEST_PASSWORDS } from './template.ts';
 
 /**
@@ -38,13 +38,4 @@ async function startOwn(): Promise<{ superuserUrl: string; stop: () => Promise<v
       await rm(home, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
