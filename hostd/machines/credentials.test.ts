@@ -1,6 +1,6 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { access, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { egressPolicySchema } from '../contract/egress.ts';
 import { aRequest, makeFakeWorld } from './testing/fake-world.ts';
 
@@ -42,6 +42,8 @@ describe('credentials of a machine', () => {
     await machines.setEgress(MACHINE, policyWith([secret, { ...secret, id: 'sec_2' }]));
     expect(await filesWith(CANARY)).toEqual([]);
     await machines.suspend(MACHINE, { lease: 1, snapshotId: SNAPSHOT });
+    // Files that come and go until it is on the disk cannot be read in peace.
+    await vi.waitFor(() => access(world.layout.snapshot(SNAPSHOT).durable));
     expect(await filesWith(SNAPSHOT)).not.toEqual([]);
     expect(await filesWith(CANARY)).toEqual([]);
   });
