@@ -184,7 +184,7 @@ async function soaking(run: Run, note: Note): Promise<void> {
   const subject = await openWarren(run, size, 'mch_benchsoak0001');
   const { options, workspace, interrupted } = run;
   const found = await soak({ cycles: options.cycles, subject, other: await workspace.otherHostd(), note, interrupted });
-  const beside = `soak: with ${found.forks} forks, and ${found.moves} moves between two hosts`;
+  const beside = `soak: with ${found.forks} forks, ${found.moves} moves between two hosts, and a half-done turn ended ${found.turns} times`;
   take(run, 'soak', { ...found, notes: [beside, ...found.failures] });
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Figures } from '../goals.ts';
 import { newLease, WORKLOAD } from '../guest/prepare.ts';
 import { checkMemory, Mismatch, proveAwake, type RunInGuest, VERIFIER } from '../guest/verifier.ts';
@@ -18,6 +19,8 @@ export type SoakResult = {
   failures: string[];
   forks: number;
   moves: number;
+  /** Copies of the one half-done turn that ended as they should. */
+  turns: number;
   samples: { replyMs: number[]; releasedMs: number[] };
 };
 
@@ -26,8 +29,9 @@ type Options = { cycles: number; subject: WarrenSide; other: Hostd; note: (line:
 /**
  * Suspends, resumes and forks one machine over and over, and moves it to `other` and back. After each wake-up everything a suspend
  * must not change is compared with what it was before the first: memory page by page, disk tree, processes and their start times,
- * the open and locked file, the listening port, the terminal's screen. Random values must never come twice, in no cycle and in no
- * fork.
+ * the open and locked file, the listening port, the terminal's screen, and an agent that is in the middle of a turn the whole time.
+ * Every fork ends its own copy of that turn, and at last the machine does. Random values must never come twice, in no cycle and in
+ * no fork.
  */
 export async function soak({ cycles, subject, other, note, interrupted }: Options): Promise<SoakResult> {
   const failures: string[] = [];
@@ -39,7 +43,13 @@ export async function soak({ cycles, subject, other, note, interrupted }: Option
     if (seen.has(value)) counts.duplicates += 1;
     seen.add(value);
   };
+  let turns = 0;
+  const finishTurn = async (guest: RunInGuest) => {
+    await requireTurnEnds(guest);
+    turns += 1;
+  };
   await subject.wake();
+  await subject.guest(['sh', WORKLOAD, 'turn'], { timeoutMs: HANG_MS });
   const before = await stateOf(subject.guest);
   requireComplete(before);
   await takeRandom(subject.guest);
@@ -50,7 +60,7 @@ export async function soak({ cycles, subject, other, note, interrupted }: Option
     note(`cycle ${done + 1} of ${cycles}, ${failures.length} failures`);
     try {
       samples.releasedMs.push((await subject.sleep()).releasedMs);
-      if (done % FORK_EVERY === FORK_EVERY - 1) forks += await forkTwice(subject, before, takeRandom);
+      if (done % FORK_EVERY === FORK_EVERY - 1) forks += await forkTwice(subject, before, [takeRandom, finishTurn]);
       if (done % MOVE_EVERY === 0) {
         await subject.moveTo(subject.hostd === home ? other : home);
         moves += 1;
@@ -58,6 +68,7 @@ export async function soak({ cycles, subject, other, note, interrupted }: Option
       samples.replyMs.push((await subject.wake()).replyMs);
       await requireSame(subject.guest, before);
       await takeRandom(subject.guest);
+      if (done === cycles - 1) await finishTurn(subject.guest);
     } catch (error) {
       // The machine is being taken away from under it.
       if (interrupted.aborted) break;
@@ -78,6 +89,7 @@ export async function soak({ cycles, subject, other, note, interrupted }: Option
     failures,
     forks,
     moves,
+    turns,
     samples,
   };
 }
@@ -96,11 +108,14 @@ function requireComplete(state: string): void {
     'held at ',
     'lock held',
     'listens on 4599',
+    'codex-acp: ',
+    'read -r typed: ',
+    'half-done turn ',
     'screen ',
     'tree ',
   ]) {
     if (!state.split('\n').some((line) => line.startsWith(part)))
-      throw new Error(`the guest's state lacks "${part.trim()}":\n${state}`);
+      throw new Error(`the guest's state is not whole: ${state}\nIt lacks "${part.trim()}".`);
   }
 }
 
@@ -116,8 +131,20 @@ function firstDifference(before: string, after: string): string {
   return `${JSON.stringify(before.split('\n')[at])} became ${JSON.stringify(lines[at])}`;
 }
 
+/** What the agent says must be made of a line that nobody knew before the guest woke. */
+async function requireTurnEnds(guest: RunInGuest): Promise<void> {
+  const line = randomBytes(8).toString('hex');
+  const said = (await guest(['sh', WORKLOAD, 'finish', line], { timeoutMs: HANG_MS })).trim();
+  const expected = `end_turn: Half of this was said before ${line}. The terminal said: It was typed: ${line}.`;
+  if (said !== expected) throw new Mismatch(`the agent's turn ended with ${JSON.stringify(said)}`);
+}
+
 /** @returns how many there were */
-async function forkTwice(subject: WarrenSide, before: string, takeRandom: (guest: RunInGuest) => Promise<void>): Promise<number> {
+async function forkTwice(
+  subject: WarrenSide,
+  before: string,
+  acts: readonly ((guest: RunInGuest) => Promise<void>)[],
+): Promise<number> {
   const ids = ['mch_benchtwin0001', 'mch_benchtwin0002'];
   const lease = newLease();
   const { hostd } = subject;
@@ -129,7 +156,7 @@ async function forkTwice(subject: WarrenSide, before: string, takeRandom: (guest
       const guest = hostd.guest(machineId);
       await proveAwake(guest, secret);
       await requireSame(guest, before);
-      await takeRandom(guest);
+      for (const act of acts) await act(guest);
       const lines = (await guest(['sh', '-c', DISTINCT])).trim().split('\n');
       for (const line of lines) {
         if (identities.has(line)) throw new Mismatch(`two forks share ${line}`);

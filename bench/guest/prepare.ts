@@ -64,6 +64,7 @@ export async function prepareTemplate(
   for (const [file, target] of [
     [verifier, VERIFIER],
     [path.join(import.meta.dirname, 'workload.sh'), WORKLOAD],
+    [path.join(import.meta.dirname, 'agent-turn.mjs'), path.join(path.dirname(WORKLOAD), 'agent-turn.mjs')],
   ] as const) {
     const dataBase64 = (await readFile(file)).toString('base64');
     await hostd.client.write(machineId, { path: target, dataBase64, mode: 'replace', user: 'root' });

@@ -2,11 +2,14 @@
 # Gives a guest the memory of a session that has worked. Run as root.
 #   workload.sh disk SOURCES                  what stays on the disk, made from this directory; once
 #   workload.sh memory CACHE_MIB TOTAL_MIB    what is in memory; in every guest, up to TOTAL_MIB of it in use
+#   workload.sh turn                          an agent that is in the middle of a turn from now on; after `memory`
+#   workload.sh finish LINE                   lets that turn end; prints what the agent said, LINE in it
 #   workload.sh state                         what a suspend must not change, as text
 # No zeros and no single repeated page: sources, a repository, packages, programs that run, and the verifier's pages.
 set -eu
 base=/workspace/bench
 here=/opt/warren-bench
+turn=$base/turn
 
 disk() {
   mkdir -p "$base"
@@ -68,12 +71,7 @@ memory() {
   rm -f /run/warren-holder /run/warren-holder.in
   mkfifo /run/warren-holder.in
   setsid sh -c "exec node $here/holder.mjs 0<>/run/warren-holder.in" >/run/warren-holder.log 2>&1 &
-  n=0
-  until [ -s /run/warren-holder ]; do
-    n=$((n + 1))
-    [ $n -lt 600 ] || { cat /run/warren-holder.log; exit 1; }
-    sleep 0.5
-  done
+  until_there /run/warren-holder /run/warren-holder.log
   tmux new-session -d -s bench -x 100 -y 30 "git -C $base/clone log --stat | head -n 20; exec sleep infinity"
   find /workspace /usr -xdev -type f -print0 | xargs -0 cat 2>/dev/null | head -c "${cache_mib}M" >/dev/null || true
   "$here/verifier" hold "$here/held" 4599
@@ -83,12 +81,34 @@ memory() {
   in_use
 }
 
+until_there() {
+  n=0
+  until [ -s "$1" ]; do
+    n=$((n + 1))
+    [ $n -lt 600 ] || { cat "$2" >&2; exit 1; }
+    sleep 0.5
+  done
+}
+
+turn() {
+  rm -rf "$turn"
+  mkdir -p "$turn"
+  setsid node "$here/agent-turn.mjs" "$turn" >"$turn/log" 2>&1 </dev/null &
+  until_there "$turn/half" "$turn/log"
+}
+
+finish() {
+  echo "$1" >"$turn/line"
+  until_there "$turn/said" "$turn/log"
+  cat "$turn/said"
+}
+
 # What a suspend must not change: who runs since when, what is open and locked, who listens, what a terminal shows, what is on
 # the disk. One line each; the verifier's `check` has its own word on memory.
 state() {
   echo "boot $(cat /proc/sys/kernel/random/boot_id)"
   # Node calls its main thread something else than itself.
-  for what in 'verifier serve' holder.mjs 'tmux new-session'; do
+  for what in 'verifier serve' holder.mjs 'tmux new-session' codex-acp 'read -r typed'; do
     pid=$(pgrep -o -f "$what") && echo "$what: $(cut -d' ' -f22 "/proc/$pid/stat") $pid"
   done
   daemon=$(pgrep -o -f 'verifier serve')
@@ -97,6 +117,7 @@ state() {
   done
   flock -n "$here/held" true && echo 'lock lost' || echo 'lock held'
   awk '$4 == "0A" && $2 ~ /:11F7$/ { print "listens on 4599" }' /proc/net/tcp
+  [ -s "$turn/half" ] && [ ! -e "$turn/said" ] && echo "half-done turn $(sha256sum <"$turn/frames")"
   echo "screen $(tmux capture-pane -p -t bench | sha256sum)"
   echo "tree $(cd "$base/clone" && git ls-files -z | xargs -0 cat | sha256sum)"
 }
