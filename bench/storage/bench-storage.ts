@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { cloneFile } from '../../hostd/storage/files.ts';
 import { type Corpus, ensureCorpus } from './corpus.ts';
 import { Ours } from './ours.ts';
-import { bytesBelow, PEERS, type Peer, removeAll } from './peers.ts';
+import { bytesBelow, type Command, PEERS, type Peer, removeAll, run, TookTooLong } from './peers.ts';
 import { countDifferent, sameFiles } from './truth.ts';
 
 /*
@@ -31,6 +31,8 @@ export type StorageFigures = { human: string[]; json: Record<string, number>; ra
 
 const exec = promisify(execFile);
 const PAGE_BYTES = 4096;
+/** What a peer may take for one command, and for the fleet as a whole. */
+const PEER_LIMIT_MS = 20 * 60_000;
 const SCATTERED_PAGES = 6000;
 const RUN_PAGES = 4096;
 const SESSION_FILES = ['memory', 'disk.raw', 'device.state'] as const;
@@ -147,17 +149,17 @@ async function measurePeer(work: string, given: Case, peer: Peer, round: number)
   const source = path.join(work, 'source');
   const storeAs = async (dir: string, name: string) => {
     await rename(dir, source);
-    const ran = await peer.store(repository, source, name).finally(() => rename(source, dir));
-    return ran;
+    return run(peer.store(repository, source, name), PEER_LIMIT_MS).finally(() => rename(source, dir));
   };
-  await peer.init(repository);
+  await run(peer.init(repository), PEER_LIMIT_MS);
   const { ms: firstMs } = await storeAs(given.before, 'before');
   const before = await bytesBelow(repository);
   const { ms, rssMiB } = await storeAs(given.after, 'after');
   const storedBytes = (await bytesBelow(repository)) - before;
   let restoreMs: number | null = null;
   if (round === 0) {
-    restoreMs = (await peer.restore(repository, 'after', into)).ms;
+    await mkdir(into);
+    restoreMs = (await run(peer.restore(repository, 'after', into), PEER_LIMIT_MS)).ms;
     await sameFiles(given.after, into, given.files);
   }
   await removeAll(repository, `${repository}.cache`, into);
@@ -175,7 +177,8 @@ function line({ name, dirtyBytes }: { name: string; dirtyBytes: number }, result
   ].join(' ');
 }
 
-type Fleet = { tool: string; ms: number; storedBytes: number };
+/** `ms` and `storedBytes` of a tool that took too long are what it had come to. */
+type Fleet = { tool: string; ms: number; storedBytes: number; hasEnded: boolean };
 
 /** The template and every session forked from it, in the order made. */
 async function measureFleet(options: StorageOptions, work: string, corpus: Corpus) {
@@ -185,28 +188,46 @@ async function measureFleet(options: StorageOptions, work: string, corpus: Corpu
   let { ms } = await ours.store(corpus.template.dir, SESSION_FILES, 'template');
   for (const [index, { dir }] of corpus.sessions.entries())
     ms += (await ours.store(dir, SESSION_FILES, `s${index}`, { name: 'template', dir: corpus.template.dir })).ms;
-  results.push({ tool: 'ours', ms, storedBytes: await bytesBelow(ours.objects) });
+  results.push({ tool: 'ours', ms, storedBytes: await bytesBelow(ours.objects), hasEnded: true });
   options.say(fleetLine(results.at(-1)!));
   await removeAll(base);
   for (const peer of PEERS) {
-    const repository = path.join(work, `fleet-${peer.name}`);
-    const source = path.join(work, 'fleet-source');
-    await peer.init(repository);
-    let total = 0;
-    for (const [index, { dir }] of [corpus.template, ...corpus.sessions].entries()) {
-      await removeAll(source);
-      await cloneSnapshot(dir, source);
-      total += (await peer.store(repository, source, `s${index}`)).ms;
-    }
-    results.push({ tool: peer.name, ms: total, storedBytes: await bytesBelow(repository) });
+    results.push(await measurePeerFleet(work, corpus, peer));
     options.say(fleetLine(results.at(-1)!));
-    await removeAll(repository, `${repository}.cache`, source);
   }
+  if (!results.some(({ tool, hasEnded }) => tool !== 'ours' && hasEnded))
+    throw new Error(`no peer stored the fleet in ${PEER_LIMIT_MS / 60_000} minutes`);
   return { sessions: corpus.sessions.length, results };
 }
 
-function fleetLine({ tool, ms, storedBytes }: Fleet): string {
-  return `fleet  ${tool.padEnd(18)} ${(ms / 1000).toFixed(1)} s, ${(storedBytes / 1024 ** 2).toFixed(0)} MiB`;
+async function measurePeerFleet(work: string, corpus: Corpus, peer: Peer): Promise<Fleet> {
+  const repository = path.join(work, `fleet-${peer.name}`);
+  const source = path.join(work, 'fleet-source');
+  let ms = 0;
+  const timed = async (command: Command) => {
+    ms += (await run(command, PEER_LIMIT_MS - ms)).ms;
+  };
+  const store = async () => {
+    await run(peer.init(repository), PEER_LIMIT_MS);
+    for (const [index, { dir }] of [corpus.template, ...corpus.sessions].entries()) {
+      await removeAll(source);
+      await cloneSnapshot(dir, source);
+      await timed(peer.store(repository, source, `s${index}`));
+    }
+    return true;
+  };
+  const hasEnded = await store().catch((error: unknown) => {
+    if (error instanceof TookTooLong) return false;
+    throw error;
+  });
+  const storedBytes = await bytesBelow(repository);
+  await removeAll(repository, `${repository}.cache`, source);
+  return { tool: peer.name, ms: hasEnded ? ms : PEER_LIMIT_MS, storedBytes, hasEnded };
+}
+
+function fleetLine({ tool, ms, storedBytes, hasEnded }: Fleet): string {
+  const [seconds, mib] = [(ms / 1000).toFixed(1), (storedBytes / 1024 ** 2).toFixed(0)];
+  return `fleet  ${tool.padEnd(18)} ${hasEnded ? `${seconds} s, ${mib} MiB` : `ended after ${seconds} s with ${mib} MiB, not done`}`;
 }
 
 type Measured = {
@@ -257,7 +278,7 @@ function agentFigures(agent: NonNullable<Measured['agent']>) {
 }
 
 function fleetFigures(fleet: NonNullable<Measured['fleet']>) {
-  const [ours, peers] = [fleet.results[0]!, peersOf(fleet.results)];
+  const [ours, peers] = [fleet.results[0]!, peersOf(fleet.results).filter(({ hasEnded }) => hasEnded)];
   return {
     'storage.fleetSessions': fleet.sessions,
     'storage.fleetVsBest': ours.storedBytes / least(peers.map((one) => one.storedBytes)),

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /*
@@ -7,25 +7,34 @@ import path from 'node:path';
  * speed on local disks, all on the same files. restic and borg encrypt, as we do; casync cannot.
  */
 export type Ran = { ms: number; rssMiB: number };
+export type Command = { argv: [string, ...string[]]; env?: Record<string, string>; cwd?: string };
 export type Peer = {
   name: string;
   version: string[];
-  init: (repository: string) => Promise<void>;
+  init: (repository: string) => Command;
   /** Stores everything below `dir` as `snapshot`. */
-  store: (repository: string, dir: string, snapshot: string) => Promise<Ran>;
-  restore: (repository: string, snapshot: string, into: string) => Promise<Ran>;
+  store: (repository: string, dir: string, snapshot: string) => Command;
+  /** @param into an empty directory */
+  restore: (repository: string, snapshot: string, into: string) => Command;
 };
+
+/** A tool that was ended because it took longer than it may. */
+export class TookTooLong extends Error {
+  override readonly name = 'TookTooLong';
+}
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** @throws with the end of its output when it fails */
-export function run(argv: [string, ...string[]], env: Record<string, string> = {}, cwd = '/'): Promise<Ran> {
+/** @throws TookTooLong after `limitMs`, else with the end of its output when it fails */
+export function run({ argv, env, cwd = '/' }: Command, limitMs: number): Promise<Ran> {
   const [file, ...args] = argv;
   const startedAt = performance.now();
   const child = spawn(file, args, {
     cwd,
     env: { PATH: SYSTEM_PATH, HOME: '/nonexistent', LC_ALL: 'C.UTF-8', NODE_ENV: 'production', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: Math.max(1, Math.round(limitMs)),
+    killSignal: 'SIGKILL',
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
@@ -45,7 +54,9 @@ export function run(argv: [string, ...string[]], env: Record<string, string> = {
     child.once('error', reject);
     child.once('close', (code) => {
       clearInterval(look);
-      if (code === 0) resolve({ ms: performance.now() - startedAt, rssMiB: Math.round(rssMiB) });
+      const ms = performance.now() - startedAt;
+      if (code === 0) resolve({ ms, rssMiB: Math.round(rssMiB) });
+      else if (child.killed) reject(new TookTooLong(`${argv.join(' ')} did not end in ${Math.round(ms / 1000)} s`));
       else reject(new Error(`${argv.join(' ')} ended with ${code}: ${output}`));
     });
   });
@@ -62,41 +73,45 @@ export const PEERS: readonly Peer[] = [
   {
     name: 'restic',
     version: ['restic', 'version'],
-    init: async (repository) => void (await run(['restic', 'init', '--repository-version', '2'], restic(repository))),
-    store: (repository, dir, snapshot) =>
-      run(['restic', 'backup', '-q', '--force', '--tag', snapshot, '.'], restic(repository), dir),
-    restore: (repository, snapshot, into) =>
-      run(['restic', 'restore', '-q', 'latest', '--tag', snapshot, '--target', into], restic(repository)),
+    init: (repository) => ({ argv: ['restic', 'init', '--repository-version', '2'], env: restic(repository) }),
+    store: (repository, dir, snapshot) => ({
+      argv: ['restic', 'backup', '-q', '--force', '--tag', snapshot, '.'],
+      env: restic(repository),
+      cwd: dir,
+    }),
+    restore: (repository, snapshot, into) => ({
+      argv: ['restic', 'restore', '-q', 'latest', '--tag', snapshot, '--target', into],
+      env: restic(repository),
+    }),
   },
   {
     name: 'borg',
     version: ['borg', '--version'],
-    init: async (repository) => void (await run(['borg', 'init', '-e', 'repokey-blake2', repository], borg(repository))),
-    store: (repository, dir, snapshot) =>
-      run(['borg', 'create', '-C', 'zstd,1', '--files-cache=disabled', `${repository}::${snapshot}`, '.'], borg(repository), dir),
-    restore: async (repository, snapshot, into) => {
-      await mkdir(into, { recursive: true });
-      return run(['borg', 'extract', '--sparse', `${repository}::${snapshot}`], borg(repository), into);
-    },
+    init: (repository) => ({ argv: ['borg', 'init', '-e', 'repokey-blake2', repository], env: borg(repository) }),
+    store: (repository, dir, snapshot) => ({
+      argv: ['borg', 'create', '-C', 'zstd,1', '--files-cache=disabled', `${repository}::${snapshot}`, '.'],
+      env: borg(repository),
+      cwd: dir,
+    }),
+    restore: (repository, snapshot, into) => ({
+      argv: ['borg', 'extract', '--sparse', `${repository}::${snapshot}`],
+      env: borg(repository),
+      cwd: into,
+    }),
   },
   {
     name: 'casync',
     version: ['casync', '--version'],
-    init: async (repository) => void (await mkdir(repository, { recursive: true })),
-    store: (repository, dir, snapshot) =>
-      run([
-        'casync',
-        'make',
-        '--compression=zstd',
-        `--store=${repository}/store`,
-        '--without=all',
-        `${repository}/${snapshot}.caidx`,
-        dir,
-      ]),
-    restore: async (repository, snapshot, into) => {
-      await mkdir(into, { recursive: true });
-      return run(['casync', 'extract', `--store=${repository}/store`, '--without=all', `${repository}/${snapshot}.caidx`, into]);
-    },
+    init: (repository) => ({ argv: ['mkdir', repository] }),
+    store: (repository, dir, snapshot) => ({
+      argv: [
+        ...(['casync', 'make', '--compression=zstd', `--store=${repository}/store`, '--without=all'] as const),
+        ...[`${repository}/${snapshot}.caidx`, dir],
+      ],
+    }),
+    restore: (repository, snapshot, into) => ({
+      argv: ['casync', 'extract', `--store=${repository}/store`, '--without=all', `${repository}/${snapshot}.caidx`, into],
+    }),
   },
 ];
 
