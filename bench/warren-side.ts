@@ -66,10 +66,10 @@ export class WarrenSide implements Side {
     return (await this.#hostd.client.machine(this.machineId)).process!.pid;
   }
 
-  async sleep(): Promise<SleepTimes> {
+  /** @param isUsed a machine that was used has its SSH connection, which the suspend must end; without, it is asleep before it has one */
+  async sleep({ isUsed = true } = {}): Promise<SleepTimes> {
     this.#secret = await renewSecret(this.guest);
-    // A machine that was used has its SSH connection, which a suspend must end.
-    await this.#hostd.client.exec(this.machineId, { argv: ['true'], user: 'root', network: true });
+    if (isUsed) await this.#hostd.client.exec(this.machineId, { argv: ['true'], user: 'root', network: true });
     const former = this.#latest;
     const snapshotId = this.#nextSnapshot();
     await this.#hostd.client.removeSnapshot(snapshotId);

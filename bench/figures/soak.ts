@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Figures } from '../goals.ts';
 import { newLease, WORKLOAD } from '../guest/prepare.ts';
-import { checkMemory, Mismatch, proveAwake, type RunInGuest, VERIFIER } from '../guest/verifier.ts';
+import { checkMemory, Mismatch, proveAwake, type RunInGuest } from '../guest/verifier.ts';
 import { type Hostd, NO_EGRESS } from '../hostd.ts';
 import type { WarrenSide } from '../warren-side.ts';
 
-/** Every so many cycles the sleeping machine is also forked, twice, and the forks are compared. */
-const FORK_EVERY = 5;
-/** The first cycle and every so many after it also take the sleeping machine to the other host. */
-const MOVE_EVERY = 25;
+/** In the first of so many cycles the sleeping machine goes to the other host, and in the last one it is also forked, twice. */
+const ROUND = 25;
 /** A guest that says nothing for longer hangs; on a busy computer one takes its time. */
 const HANG_MS = 300_000;
 const DISTINCT = 'cat /etc/machine-id; sha256sum </etc/warren/ssh_host_ed25519_key';
@@ -27,48 +25,58 @@ export type SoakResult = {
 type Options = { cycles: number; subject: WarrenSide; other: Hostd; note: (line: string) => void; interrupted: AbortSignal };
 
 /**
- * Suspends, resumes and forks one machine over and over, and moves it to `other` and back. After each wake-up everything a suspend
- * must not change is compared with what it was before the first: memory page by page, disk tree, processes and their start times,
- * the open and locked file, the listening port, the terminal's screen, and an agent that is in the middle of a turn the whole time.
- * Every fork ends its own copy of that turn, and at last the machine does. Random values must never come twice, in no cycle and in
- * no fork.
+ * Suspends and resumes one machine over and over. After each wake-up its secret, every page that its verifier holds and a random
+ * value are looked at. Once in a round it moves to `other` or back, and is forked; then everything else that a suspend must not
+ * change is compared with what it was before the first one, in the machine and in its forks: disk tree, processes and their start
+ * times, the open and locked file, the listening port, the terminal's screen, and an agent that is in the middle of a turn the
+ * whole time. Each fork ends its own copy of that turn, and at last the machine does. Random values must never come twice.
  */
 export async function soak({ cycles, subject, other, note, interrupted }: Options): Promise<SoakResult> {
   const failures: string[] = [];
   const counts = { mismatches: 0, hangs: 0, duplicates: 0 };
-  const seen = new Set<string>();
   const samples = { replyMs: [] as number[], releasedMs: [] as number[] };
-  const takeRandom = async (guest: RunInGuest) => {
-    const value = (await guest([VERIFIER, 'random'])).trim();
+  const [seen, identities] = [new Set<string>(), new Set<string>()];
+  const verify = async (guest: RunInGuest) => {
+    const value = await checkMemory(guest);
     if (seen.has(value)) counts.duplicates += 1;
     seen.add(value);
-  };
-  let turns = 0;
-  const finishTurn = async (guest: RunInGuest) => {
-    await requireTurnEnds(guest);
-    turns += 1;
   };
   await subject.wake();
   await subject.guest(['sh', WORKLOAD, 'turn'], { timeoutMs: HANG_MS });
   const before = await stateOf(subject.guest);
   requireComplete(before);
-  await takeRandom(subject.guest);
+  await verify(subject.guest);
 
   const home = subject.hostd;
-  let [done, forks, moves] = [0, 0, 0];
+  let [done, forks, moves, turns] = [0, 0, 0, 0];
+  const verifyWhole = async (guest: RunInGuest) => {
+    await requireSame(guest, before);
+    await verify(guest);
+  };
+  const endTurn = async (guest: RunInGuest) => {
+    await requireTurnEnds(guest);
+    turns += 1;
+  };
   for (; done < cycles; done += 1) {
     note(`cycle ${done + 1} of ${cycles}, ${failures.length} failures`);
+    const [isFirst, isLast] = [done % ROUND === 0, done % ROUND === ROUND - 1 || done === cycles - 1];
     try {
-      samples.releasedMs.push((await subject.sleep()).releasedMs);
-      if (done % FORK_EVERY === FORK_EVERY - 1) forks += await forkTwice(subject, before, [takeRandom, finishTurn]);
-      if (done % MOVE_EVERY === 0) {
+      samples.releasedMs.push((await subject.sleep({ isUsed: isFirst || isLast })).releasedMs);
+      if (isFirst) {
         await subject.moveTo(subject.hostd === home ? other : home);
         moves += 1;
       }
+      if (isLast) {
+        await forkTwice(subject, async (guest) => {
+          await requireDistinct(guest, identities);
+          await verifyWhole(guest);
+          await endTurn(guest);
+          forks += 1;
+        });
+      }
       samples.replyMs.push((await subject.wake()).replyMs);
-      await requireSame(subject.guest, before);
-      await takeRandom(subject.guest);
-      if (done === cycles - 1) await finishTurn(subject.guest);
+      await (isFirst || isLast ? verifyWhole : verify)(subject.guest);
+      if (done === cycles - 1) await endTurn(subject.guest);
     } catch (error) {
       // The machine is being taken away from under it.
       if (interrupted.aborted) break;
@@ -122,7 +130,6 @@ function requireComplete(state: string): void {
 async function requireSame(guest: RunInGuest, before: string): Promise<void> {
   const after = await stateOf(guest);
   if (after !== before) throw new Mismatch(`the guest's state is not what it was: ${firstDifference(before, after)}`);
-  await checkMemory(guest);
 }
 
 function firstDifference(before: string, after: string): string {
@@ -139,31 +146,26 @@ async function requireTurnEnds(guest: RunInGuest): Promise<void> {
   if (said !== expected) throw new Mismatch(`the agent's turn ended with ${JSON.stringify(said)}`);
 }
 
-/** @returns how many there were */
-async function forkTwice(
-  subject: WarrenSide,
-  before: string,
-  acts: readonly ((guest: RunInGuest) => Promise<void>)[],
-): Promise<number> {
+/** @param identities of all forks before it */
+async function requireDistinct(guest: RunInGuest, identities: Set<string>): Promise<void> {
+  for (const line of (await guest(['sh', '-c', DISTINCT])).trim().split('\n')) {
+    if (identities.has(line)) throw new Mismatch(`two forks share ${line}`);
+    identities.add(line);
+  }
+}
+
+async function forkTwice(subject: WarrenSide, verifyFork: (guest: RunInGuest) => Promise<void>): Promise<void> {
   const ids = ['mch_benchtwin0001', 'mch_benchtwin0002'];
   const lease = newLease();
   const { hostd } = subject;
   const { snapshotId, secret } = subject.asleep;
-  const identities = new Set<string>();
   try {
     for (const machineId of ids) {
       await hostd.client.create(machineId, { lease, source: { kind: 'fork', snapshotId }, egress: NO_EGRESS });
       const guest = hostd.guest(machineId);
       await proveAwake(guest, secret);
-      await requireSame(guest, before);
-      for (const act of acts) await act(guest);
-      const lines = (await guest(['sh', '-c', DISTINCT])).trim().split('\n');
-      for (const line of lines) {
-        if (identities.has(line)) throw new Mismatch(`two forks share ${line}`);
-        identities.add(line);
-      }
+      await verifyFork(guest);
     }
-    return ids.length;
   } finally {
     for (const machineId of ids) await hostd.client.remove(machineId, lease).catch(() => undefined);
   }

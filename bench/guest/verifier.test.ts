@@ -43,7 +43,9 @@ describe('the proof of a guest', () => {
 });
 
 describe('the check of memory', () => {
-  it('tells how many pages were compared', async () => expect(await checkMemory(saying(() => '4096 0'))).toBe(4096));
+  it('gives the value that was drawn with it', async () =>
+    expect(await checkMemory(saying(() => `4096 0\n${SECRET}`))).toBe(SECRET));
   it('fails for one page', async () =>
-    expect(checkMemory(saying(() => '4096 1'))).rejects.toThrow('1 of 4096 pages are not what they were'));
+    expect(checkMemory(saying(() => `4096 1\n${SECRET}`))).rejects.toThrow('1 of 4096 pages are not what they were'));
+  it('fails without a value', async () => expect(checkMemory(saying(() => '4096 0\n'))).rejects.toThrow(Mismatch));
 });

@@ -69,11 +69,19 @@ function requireProof(secret: string, nonce: string, found: string): void {
   throw new Mismatch('the guest answers, but it is not the one that was put to sleep');
 }
 
-/** Every page that the verifier holds. @throws Mismatch when one is not what it was */
-export async function checkMemory(guest: RunInGuest): Promise<number> {
-  const [pages, mismatches] = wordsOf(await guest([VERIFIER, 'check'], { timeoutMs: 300_000 }), /^\d+ \d+$/).map(Number);
-  if (mismatches !== 0) throw new Mismatch(`${mismatches} of ${pages} pages are not what they were`);
-  return pages!;
+const CHECK_AND_RANDOM = '"$0" check && "$0" random';
+
+/**
+ * Compares every page that the verifier holds, and draws a random value.
+ *
+ * @returns the value, 32 bytes as hex
+ * @throws Mismatch when a page is not what it was
+ */
+export async function checkMemory(guest: RunInGuest): Promise<string> {
+  const output = await guest(['sh', '-c', CHECK_AND_RANDOM, VERIFIER], { timeoutMs: 300_000 });
+  const [pages, mismatches, random] = wordsOf(output.replace('\n', ' '), /^\d+ \d+ [0-9a-f]{64}$/);
+  if (mismatches !== '0') throw new Mismatch(`${mismatches} of ${pages} pages are not what they were`);
+  return random!;
 }
 
 /** Hashes that many blocks of 64 bytes. @returns milliseconds it took by the guest's clock */
