@@ -163,7 +163,7 @@ const STORAGE_KEYS = ['storage.bytesPerDirtyByte', 'storage.incrementalTimesFast
 
 /** Its sessions take an hour to make, so they are made only when this figure is asked for by name, and kept. */
 async function storage(run: Run, note: Note): Promise<void> {
-  const { options, workspace } = run;
+  const { options, workspace, interrupted } = run;
   const dir = path.join(workspace.dir, 'storage');
   const isAsked = options.figures.length === 1;
   const exists = await stat(path.join(dir, 'corpus')).then(
@@ -174,7 +174,13 @@ async function storage(run: Run, note: Note): Promise<void> {
     const why = 'its sessions take an hour to make: run `npm run bench -- machines --only storage` once';
     return skip(run, [...STORAGE_KEYS], why);
   }
-  const { json, human, raw } = await benchStorage({ dir, sessions: options.sessions, rounds: options.pairs, say: note });
+  const { json, human, raw } = await benchStorage({
+    dir,
+    sessions: options.sessions,
+    rounds: options.pairs,
+    say: note,
+    interrupted,
+  });
   const figures = Object.fromEntries(STORAGE_KEYS.map((key) => [key, json[key] ?? null]));
   take(run, 'storage', { figures, notes: human, samples: raw });
 }

@@ -22,6 +22,8 @@ export type StorageOptions = {
   /** Times that each tool stores the small change; the median counts. */
   rounds: number;
   say: (line: string) => void;
+  /** Ends the tool that runs, and the figure with it. */
+  interrupted: AbortSignal;
   /** All when absent. `random` and `agent` take minutes, `fleet` grows with the sessions: half an hour for twenty. */
   parts?: readonly Part[];
 };
@@ -99,7 +101,7 @@ async function measureIncremental(options: StorageOptions, work: string, given: 
   const tools: { name: string; measure: (round: number) => Promise<Round> }[] = [
     { name: 'ours', measure: (round) => measureOurs(work, given, round, given.before) },
     { name: 'ours, no extents', measure: (round) => measureOurs(work, given, round, null) },
-    ...PEERS.map((peer) => ({ name: peer.name, measure: (round: number) => measurePeer(work, given, peer, round) })),
+    ...PEERS.map((peer) => ({ name: peer.name, measure: (round: number) => measurePeer(options, work, given, peer, round) })),
   ];
   const rounds = new Map<string, Round[]>(tools.map(({ name }) => [name, []]));
   for (let round = 0; round < options.rounds; round += 1) {
@@ -142,16 +144,22 @@ async function measureOurs(work: string, given: Case, round: number, parentDir: 
   return { firstMs, ms, storedBytes, restoreMs, rssMiB: Math.round(process.resourceUsage().maxRSS / 1024) };
 }
 
-async function measurePeer(work: string, given: Case, peer: Peer, round: number): Promise<Round> {
+async function measurePeer(
+  { interrupted }: StorageOptions,
+  work: string,
+  given: Case,
+  peer: Peer,
+  round: number,
+): Promise<Round> {
   const repository = path.join(work, `${peer.name}-${round}`);
   const into = `${repository}.restored`;
   // The tools know a snapshot by its path: both generations are stored from one place.
   const source = path.join(work, 'source');
   const storeAs = async (dir: string, name: string) => {
     await rename(dir, source);
-    return run(peer.store(repository, source, name), PEER_LIMIT_MS).finally(() => rename(source, dir));
+    return run(peer.store(repository, source, name), PEER_LIMIT_MS, interrupted).finally(() => rename(source, dir));
   };
-  await run(peer.init(repository), PEER_LIMIT_MS);
+  await run(peer.init(repository), PEER_LIMIT_MS, interrupted);
   const { ms: firstMs } = await storeAs(given.before, 'before');
   const before = await bytesBelow(repository);
   const { ms, rssMiB } = await storeAs(given.after, 'after');
@@ -159,7 +167,7 @@ async function measurePeer(work: string, given: Case, peer: Peer, round: number)
   let restoreMs: number | null = null;
   if (round === 0) {
     await mkdir(into);
-    restoreMs = (await run(peer.restore(repository, 'after', into), PEER_LIMIT_MS)).ms;
+    restoreMs = (await run(peer.restore(repository, 'after', into), PEER_LIMIT_MS, interrupted)).ms;
     await sameFiles(given.after, into, given.files);
   }
   await removeAll(repository, `${repository}.cache`, into);
@@ -192,7 +200,7 @@ async function measureFleet(options: StorageOptions, work: string, corpus: Corpu
   options.say(fleetLine(results.at(-1)!));
   await removeAll(base);
   for (const peer of PEERS) {
-    results.push(await measurePeerFleet(work, corpus, peer));
+    results.push(await measurePeerFleet(options, work, corpus, peer));
     options.say(fleetLine(results.at(-1)!));
   }
   if (!results.some(({ tool, hasEnded }) => tool !== 'ours' && hasEnded))
@@ -200,15 +208,15 @@ async function measureFleet(options: StorageOptions, work: string, corpus: Corpu
   return { sessions: corpus.sessions.length, results };
 }
 
-async function measurePeerFleet(work: string, corpus: Corpus, peer: Peer): Promise<Fleet> {
+async function measurePeerFleet({ interrupted }: StorageOptions, work: string, corpus: Corpus, peer: Peer): Promise<Fleet> {
   const repository = path.join(work, `fleet-${peer.name}`);
   const source = path.join(work, 'fleet-source');
   let ms = 0;
   const timed = async (command: Command) => {
-    ms += (await run(command, PEER_LIMIT_MS - ms)).ms;
+    ms += (await run(command, PEER_LIMIT_MS - ms, interrupted)).ms;
   };
   const store = async () => {
-    await run(peer.init(repository), PEER_LIMIT_MS);
+    await run(peer.init(repository), PEER_LIMIT_MS, interrupted);
     for (const [index, { dir }] of [corpus.template, ...corpus.sessions].entries()) {
       await removeAll(source);
       await cloneSnapshot(dir, source);

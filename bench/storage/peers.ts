@@ -25,8 +25,8 @@ export class TookTooLong extends Error {
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** @throws TookTooLong after `limitMs`, else with the end of its output when it fails */
-export function run({ argv, env, cwd = '/' }: Command, limitMs: number): Promise<Ran> {
+/** @throws TookTooLong after `limitMs`, an AbortError at `signal`, else with the end of its output when it fails */
+export function run({ argv, env, cwd = '/' }: Command, limitMs: number, signal: AbortSignal): Promise<Ran> {
   const [file, ...args] = argv;
   const startedAt = performance.now();
   const child = spawn(file, args, {
@@ -35,6 +35,7 @@ export function run({ argv, env, cwd = '/' }: Command, limitMs: number): Promise
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: Math.max(1, Math.round(limitMs)),
     killSignal: 'SIGKILL',
+    signal,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
@@ -51,7 +52,10 @@ export function run({ argv, env, cwd = '/' }: Command, limitMs: number): Promise
     );
   }, 50);
   return new Promise((resolve, reject) => {
-    child.once('error', reject);
+    child.once('error', (error) => {
+      clearInterval(look);
+      reject(error);
+    });
     child.once('close', (code) => {
       clearInterval(look);
       const ms = performance.now() - startedAt;
