@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { cloneFile } from '../../hostd/storage/files.ts';
 import { type Corpus, ensureCorpus } from './corpus.ts';
 import { Ours } from './ours.ts';
-import { bytesBelow, type Command, PEERS, type Peer, removeAll, run, TookTooLong } from './peers.ts';
+import { bytesBelow, PEERS, type Peer, removeAll, run, TookTooLong } from './peers.ts';
 import { countDifferent, sameFiles } from './truth.ts';
 
 /*
@@ -27,7 +27,8 @@ export type StorageOptions = {
   /** All when absent. `random` and `agent` take minutes, `fleet` grows with the sessions: half an hour for twenty. */
   parts?: readonly Part[];
 };
-export type Part = 'random' | 'agent' | 'fleet';
+export const PARTS = ['random', 'agent', 'fleet'] as const;
+export type Part = (typeof PARTS)[number];
 
 export type StorageFigures = { human: string[]; json: Record<string, number>; raw: unknown };
 
@@ -46,16 +47,36 @@ export async function benchStorage(options: StorageOptions): Promise<StorageFigu
   const corpus = await ensureCorpus(path.join(dir, 'corpus'), options.sessions, say);
   const work = path.join(dir, 'work');
   await removeAll(work);
+  const measured: Measured = { random: null, agent: null, fleet: null };
   try {
-    const isWanted = (part: Part) => options.parts?.includes(part) ?? true;
-    const random = isWanted('random') ? await measureIncremental(options, work, await makeRandomCase(corpus, work)) : null;
-    const agent = isWanted('agent') ? await measureIncremental(options, work, await makeAgentCase(corpus, work)) : null;
-    const fleet = isWanted('fleet') ? await measureFleet(options, work, corpus) : null;
-    return await summarise({ random, agent, fleet });
+    for (const part of options.parts ?? PARTS) await measurePart[part](measured, options, work, corpus);
+  } catch (error) {
+    // What was finished before Ctrl-C stands.
+    if (!options.interrupted.aborted) throw error;
   } finally {
     await removeAll(work);
   }
+  return summarise(measured);
 }
+
+type Measured = {
+  random: Awaited<ReturnType<typeof measureIncremental>> | null;
+  agent: Awaited<ReturnType<typeof measureIncremental>> | null;
+  fleet: Fleet | null;
+};
+
+const measurePart: Record<Part, (to: Measured, options: StorageOptions, work: string, corpus: Corpus) => Promise<void>> = {
+  random: async (to, options, work, corpus) => {
+    to.random = await measureIncremental(options, work, await makeRandomCase(corpus, work));
+  },
+  agent: async (to, options, work, corpus) => {
+    to.agent = await measureIncremental(options, work, await makeAgentCase(corpus, work));
+  },
+  fleet: async (to, options, work, corpus) => {
+    // Grows with every session, so that what an interrupted run has come to is there.
+    for await (const fleet of measureFleet(options, work, corpus)) to.fleet = fleet;
+  },
+};
 
 /** Two generations of one snapshot's files, and how much truly differs. */
 type Case = { name: string; before: string; after: string; files: readonly string[]; dirtyBytes: number };
@@ -185,64 +206,53 @@ function line({ name, dirtyBytes }: { name: string; dirtyBytes: number }, result
   ].join(' ');
 }
 
-/** `ms` and `storedBytes` of a tool that took too long are what it had come to. */
-type Fleet = { tool: string; ms: number; storedBytes: number; hasEnded: boolean };
+/** What a tool had come to after each snapshot it stored, from the template on: time spent and bytes stored so far. */
+type Stored = { tool: string; ms: number[]; storedBytes: number[] };
+type Fleet = { sessions: number; results: readonly Stored[] };
 
-/** The template and every session forked from it, in the order made. */
-async function measureFleet(options: StorageOptions, work: string, corpus: Corpus) {
-  const results: Fleet[] = [];
-  const base = path.join(work, 'fleet-ours');
-  const ours = new Ours(base);
-  let { ms } = await ours.store(corpus.template.dir, SESSION_FILES, 'template');
-  for (const [index, { dir }] of corpus.sessions.entries())
-    ms += (await ours.store(dir, SESSION_FILES, `s${index}`, { name: 'template', dir: corpus.template.dir })).ms;
-  results.push({ tool: 'ours', ms, storedBytes: await bytesBelow(ours.objects), hasEnded: true });
-  options.say(fleetLine(results.at(-1)!));
-  await removeAll(base);
-  for (const peer of PEERS) {
-    results.push(await measurePeerFleet(options, work, corpus, peer));
-    options.say(fleetLine(results.at(-1)!));
-  }
-  if (!results.some(({ tool, hasEnded }) => tool !== 'ours' && hasEnded))
-    throw new Error(`no peer stored the fleet in ${PEER_LIMIT_MS / 60_000} minutes`);
-  return { sessions: corpus.sessions.length, results };
-}
-
-async function measurePeerFleet({ interrupted }: StorageOptions, work: string, corpus: Corpus, peer: Peer): Promise<Fleet> {
-  const repository = path.join(work, `fleet-${peer.name}`);
+/**
+ * The template and every session forked from it, in the order made, each stored by one tool after the other. A tool that has spent
+ * its time is left behind; it is compared by what both had stored until then.
+ */
+async function* measureFleet(options: StorageOptions, work: string, corpus: Corpus): AsyncGenerator<Fleet> {
+  const { say, interrupted } = options;
+  const ours = new Ours(path.join(work, 'fleet-ours'));
+  const snapshots = [corpus.template, ...corpus.sessions];
+  const results: Stored[] = ['ours', ...PEERS.map(({ name }) => name)].map((tool) => ({ tool, ms: [], storedBytes: [] }));
+  const repositoryOf = (peer: Peer) => path.join(work, `fleet-${peer.name}`);
   const source = path.join(work, 'fleet-source');
-  let ms = 0;
-  const timed = async (command: Command) => {
-    ms += (await run(command, PEER_LIMIT_MS - ms, interrupted)).ms;
-  };
-  const store = async () => {
-    await run(peer.init(repository), PEER_LIMIT_MS, interrupted);
-    for (const [index, { dir }] of [corpus.template, ...corpus.sessions].entries()) {
-      await removeAll(source);
-      await cloneSnapshot(dir, source);
-      await timed(peer.store(repository, source, `s${index}`));
+  const spent = ({ ms }: Stored) => ms.at(-1) ?? 0;
+  for (const peer of PEERS) await run(peer.init(repositoryOf(peer)), PEER_LIMIT_MS, interrupted);
+  for (const [index, { dir }] of snapshots.entries()) {
+    interrupted.throwIfAborted();
+    const over = index === 0 ? undefined : { name: '0', dir: corpus.template.dir };
+    const { ms } = await ours.store(dir, SESSION_FILES, String(index), over);
+    results[0]!.ms.push(spent(results[0]!) + ms);
+    results[0]!.storedBytes.push(await bytesBelow(ours.objects));
+    // The tools know a snapshot by its path: all are stored from one place.
+    await removeAll(source);
+    await cloneSnapshot(dir, source);
+    for (const [at, peer] of PEERS.entries()) {
+      const result = results[at + 1]!;
+      if (result.ms.length < index) continue;
+      const left = PEER_LIMIT_MS - spent(result);
+      const ran = await run(peer.store(repositoryOf(peer), source, String(index)), left, interrupted).catch((error: unknown) => {
+        if (error instanceof TookTooLong) return null;
+        throw error;
+      });
+      if (ran === null) continue;
+      result.ms.push(spent(result) + ran.ms);
+      result.storedBytes.push(await bytesBelow(repositoryOf(peer)));
     }
-    return true;
-  };
-  const hasEnded = await store().catch((error: unknown) => {
-    if (error instanceof TookTooLong) return false;
-    throw error;
-  });
-  const storedBytes = await bytesBelow(repository);
-  await removeAll(repository, `${repository}.cache`, source);
-  return { tool: peer.name, ms: hasEnded ? ms : PEER_LIMIT_MS, storedBytes, hasEnded };
+    say(`fleet: ${index} of ${corpus.sessions.length} sessions`);
+    if (index > 0) yield { sessions: index, results };
+  }
 }
 
-function fleetLine({ tool, ms, storedBytes, hasEnded }: Fleet): string {
-  const [seconds, mib] = [(ms / 1000).toFixed(1), (storedBytes / 1024 ** 2).toFixed(0)];
-  return `fleet  ${tool.padEnd(18)} ${hasEnded ? `${seconds} s, ${mib} MiB` : `ended after ${seconds} s with ${mib} MiB, not done`}`;
+function fleetLine({ tool, ms, storedBytes }: Stored, snapshots: number): string {
+  const behind = ms.length === snapshots ? '' : `, only ${ms.length} of ${snapshots} in ${PEER_LIMIT_MS / 60_000} minutes`;
+  return `fleet  ${tool.padEnd(18)} ${(ms.at(-1)! / 1000).toFixed(1)} s, ${(storedBytes.at(-1)! / 1024 ** 2).toFixed(0)} MiB${behind}`;
 }
-
-type Measured = {
-  random: Awaited<ReturnType<typeof measureIncremental>> | null;
-  agent: Awaited<ReturnType<typeof measureIncremental>> | null;
-  fleet: Awaited<ReturnType<typeof measureFleet>> | null;
-};
 
 async function summarise(measured: Measured): Promise<StorageFigures> {
   const { random, agent, fleet } = measured;
@@ -250,7 +260,7 @@ async function summarise(measured: Measured): Promise<StorageFigures> {
   const versions = await Promise.all(PEERS.map(async ({ version: [file, ...args] }) => (await exec(file!, args)).stdout.trim()));
   const human = [
     ...[random, agent].flatMap((set) => set?.results.map((result) => line(set, result)) ?? []),
-    ...(fleet?.results.map(fleetLine) ?? []),
+    ...(fleet?.results.map((result) => fleetLine(result, fleet.sessions + 1)) ?? []),
     ...Object.entries(json).map(([name, value]) => `${name} ${value.toFixed(3)}`),
   ];
   return { human, json, raw: { ...measured, versions } };
@@ -285,12 +295,14 @@ function agentFigures(agent: NonNullable<Measured['agent']>) {
   };
 }
 
-function fleetFigures(fleet: NonNullable<Measured['fleet']>) {
-  const [ours, peers] = [fleet.results[0]!, peersOf(fleet.results).filter(({ hasEnded }) => hasEnded)];
+/** Each peer at the last snapshot that it stored; the one that comes off best counts. */
+export function fleetFigures({ sessions, results }: Fleet) {
+  const [ours, peers] = [results[0]!, peersOf([...results]).filter(({ ms }) => ms.length > 1)];
+  const ratios = (of: 'ms' | 'storedBytes') => peers.map((peer) => peer[of].at(-1)! / ours[of][peer[of].length - 1]!);
   return {
-    'storage.fleetSessions': fleet.sessions,
-    'storage.fleetVsBest': ours.storedBytes / least(peers.map((one) => one.storedBytes)),
-    'storage.fleetIngestTimesFasterThanBest': least(peers.map((one) => one.ms)) / ours.ms,
+    'storage.fleetSessions': sessions,
+    'storage.fleetVsBest': 1 / least(ratios('storedBytes')),
+    'storage.fleetIngestTimesFasterThanBest': least(ratios('ms')),
   };
 }
 
