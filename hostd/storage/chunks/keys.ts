@@ -55,9 +55,10 @@ export class PackCipher {
     this.#key = derive(key, 'pack', packId);
   }
 
-  seal(part: number, plain: Uint8Array): Buffer {
+  /** @param plain in pieces that follow each other @returns the sealed part in such pieces: it is written beside others, once */
+  seal(part: number, ...plain: readonly Uint8Array[]): Buffer[] {
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(part));
-    return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    return [...plain.map((piece) => cipher.update(piece)), cipher.final(), cipher.getAuthTag()];
   }
 
   /** @throws NotAuthentic */

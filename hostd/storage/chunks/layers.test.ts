@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { truncateSync } from 'node:fs';
 import { copyFile, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -100,6 +101,15 @@ describe('a layer', () => {
     const ref = await findRef(store, key, `c-${parentFile}`.replaceAll('/', '-'));
     // Random pages cannot be compressed; hashes, map, seals and names are what is left.
     expect(ref!.storedBytes / (500 * PAGE_BYTES)).toBeLessThan(1.02);
+  });
+
+  it('is not stored from a file that became shorter while it was read', async () => {
+    const file = await makeFile('f', 2000 * PAGE_BYTES, { 0: noise(2000) });
+    const ranges = Array.from({ length: 1000 }, (_, index) => ({ page: index * 2, end: index * 2 + 1 }));
+    const options = { scan: async () => ({ ranges, by: 'data' as const }), onProgress: () => truncateSync(file, 100) };
+    const stored = storeLayer(newScope(), source('a', [{ name: 'm', path: file, parentPath: null }]), options);
+    await expect(stored).rejects.toThrow('became shorter');
+    expect(await findRef(store, key, 'a')).toBeNull();
   });
 
   it('knows pages that became zero, a file that grew, and one that became smaller', async () => {

@@ -36,7 +36,7 @@ export class PackWriter {
   readonly #cipher: PackCipher;
   readonly #capacity: number;
   readonly #hashes = Buffer.alloc(PAGES_PER_PACK * HASH_BYTES);
-  readonly #chunks: Promise<Buffer>[] = [];
+  readonly #chunks: Promise<Buffer[]>[] = [];
   #pending = Buffer.allocUnsafe(CHUNK_BYTES);
   #pages = 0;
 
@@ -69,11 +69,11 @@ export class PackWriter {
     if (rest > 0) this.#closeChunk(rest * PAGE_BYTES);
     const chunks = await Promise.all(this.#chunks);
     const hashes = this.#hashes.subarray(0, this.#pages * HASH_BYTES);
-    const directory = { packId: this.packId, chunkBytes: chunks.map((chunk) => chunk.length), hashes };
+    const directory = { packId: this.packId, chunkBytes: chunks.map(lengthOf), hashes };
     const sealed = this.#cipher.seal(DIRECTORY_PART, encodeDirectory(directory));
     const length = Buffer.alloc(4);
-    length.writeUInt32LE(sealed.length);
-    return { bytes: Buffer.concat([...chunks, sealed, length]), directory };
+    length.writeUInt32LE(lengthOf(sealed));
+    return { bytes: Buffer.concat([...chunks.flat(), ...sealed, length]), directory };
   }
 
   #closeChunk(bytes: number): void {
@@ -86,10 +86,14 @@ export class PackWriter {
   }
 }
 
-async function sealChunk(cipher: PackCipher, part: number, plain: Buffer): Promise<Buffer> {
+function lengthOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}
+
+async function sealChunk(cipher: PackCipher, part: number, plain: Buffer): Promise<Buffer[]> {
   const packed = await compress(plain, LEVEL);
   const smaller = packed.length < plain.length;
-  return cipher.seal(part, Buffer.concat([Buffer.of(smaller ? ZSTD : RAW), smaller ? packed : plain]));
+  return cipher.seal(part, Buffer.of(smaller ? ZSTD : RAW), smaller ? packed : plain);
 }
 
 /** @returns the chunk's pages, checked. @throws NotAuthentic */

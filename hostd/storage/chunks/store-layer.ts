@@ -156,45 +156,95 @@ async function changedRuns(
     if (was.pack !== pack || was.slot !== slot) appendPage(runs, page, pack, slot);
   };
   const holesAreZero = scan.by !== 'extents' && under.length > 0;
-  const buffer = Buffer.allocUnsafe(READ_PAGES * PAGE_BYTES);
-  const handle = await open(file, 'r');
-  try {
-    let at = 0;
-    for (const { page: first, end } of scan.ranges) {
-      if (holesAreZero) for (let page = at; page < first; page += 1) note(page, ZERO, 0);
-      for (let page = first; page < end; page += READ_PAGES) {
-        beat();
-        const count = Math.min(READ_PAGES, end - page);
-        await readPages(handle, buffer, page, count, bytes);
-        for (let index = 0; index < count; index += 1) {
-          const content = buffer.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES);
-          const place = packer.place(content);
-          note(page + index, place.pack, place.slot);
-          if (packer.isPackFull) await packer.send();
-        }
+  let at = 0;
+  const noteHole = (end: number) => {
+    if (holesAreZero) for (let page = at; page < end; page += 1) note(page, ZERO, 0);
+  };
+  for await (const { pieces, content } of readAhead(file, scan.ranges, bytes)) {
+    beat();
+    let offset = 0;
+    for (const { page: first, end } of pieces) {
+      noteHole(first);
+      for (let page = first; page < end; page += 1, offset += PAGE_BYTES) {
+        const place = packer.place(content.subarray(offset, offset + PAGE_BYTES));
+        note(page, place.pack, place.slot);
+        if (packer.isPackFull) await packer.send();
       }
       at = end;
     }
-    if (holesAreZero) for (let page = at; page < pagesOf(bytes); page += 1) note(page, ZERO, 0);
-    return runs;
+  }
+  noteHole(pagesOf(bytes));
+  return runs;
+}
+
+type Batch = { pieces: readonly PageRange[]; content: Buffer };
+
+/**
+ * Reads the ranges in order, a batch ahead of whoever uses them: guests dirty pages here and there, and each of those alone is a
+ * wait. `content` holds the pieces one after the other and is used again for the batch after the next.
+ */
+async function* readAhead(file: string, ranges: readonly PageRange[], bytes: number): AsyncGenerator<Batch> {
+  const buffers = [0, 1].map(() => Buffer.allocUnsafe(READ_PAGES * PAGE_BYTES));
+  const handle = await open(file, 'r');
+  const read = async (pieces: readonly PageRange[], buffer: Buffer): Promise<Batch> => {
+    let pages = 0;
+    const reads = pieces.map(({ page, end }) => {
+      const content = buffer.subarray(pages * PAGE_BYTES, (pages + end - page) * PAGE_BYTES);
+      pages += end - page;
+      return readPages(handle, content, page, bytes);
+    });
+    // None may still write into the buffer, or use the handle, once this has ended.
+    const failed = (await Promise.allSettled(reads)).find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+    return { pieces, content: buffer };
+  };
+  let ahead: Promise<Batch> | null = null;
+  try {
+    for (const [index, pieces] of [...batchesOf(ranges), null].entries()) {
+      const ready: Batch | null = await ahead;
+      ahead = pieces && read(pieces, buffers[index % 2]!);
+      // It is awaited in the next turn; until then a failure is not an unhandled one.
+      ahead?.catch(() => undefined);
+      if (ready) yield ready;
+    }
   } finally {
+    await ahead?.catch(() => undefined);
     await handle.close();
   }
 }
 
+/** READ_PAGES pages each but the last one, of as many ranges as it takes. */
+function* batchesOf(ranges: readonly PageRange[]): Generator<PageRange[]> {
+  let pieces: PageRange[] = [];
+  let room = READ_PAGES;
+  for (let { page, end } of ranges) {
+    for (; page < end; ) {
+      const until = Math.min(end, page + room);
+      pieces.push({ page, end: until });
+      room -= until - page;
+      page = until;
+      if (room > 0) continue;
+      yield pieces;
+      pieces = [];
+      room = READ_PAGES;
+    }
+  }
+  if (pieces.length > 0) yield pieces;
+}
+
 type Handle = Awaited<ReturnType<typeof open>>;
 
-/** The last page of a file is filled up with zeros. */
-async function readPages(handle: Handle, buffer: Buffer, page: number, count: number, fileBytes: number): Promise<void> {
+/** Fills `buffer`; the last page of a file is filled up with zeros. */
+async function readPages(handle: Handle, buffer: Buffer, page: number, fileBytes: number): Promise<void> {
   const offset = page * PAGE_BYTES;
-  const wanted = Math.min(count * PAGE_BYTES, fileBytes - offset);
+  const wanted = Math.min(buffer.length, fileBytes - offset);
   let filled = 0;
   while (filled < wanted) {
     const { bytesRead } = await handle.read(buffer, filled, wanted - filled, offset + filled);
     if (bytesRead === 0) throw new Error(`a file became shorter while it was stored, at byte ${offset + filled}`);
     filled += bytesRead;
   }
-  buffer.fill(0, wanted, count * PAGE_BYTES);
+  buffer.fill(0, wanted);
 }
 
 /** Where pages lie in the map below; asked for in rising order. */
