@@ -182,6 +182,8 @@ async function storage(run: Run, note: Note): Promise<void> {
     interrupted,
   });
   const figures = Object.fromEntries(STORAGE_KEYS.map((key) => [key, json[key] ?? null]));
+  const missing = STORAGE_KEYS.filter((key) => figures[key] === null);
+  skip(run, missing, 'the run was ended before it');
   take(run, 'storage', { figures, notes: human, samples: raw });
 }
 
