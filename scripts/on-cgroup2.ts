@@ -5,6 +5,7 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { promisify } from 'node:util';
 import { loadHostEnv } from '../hostd/env.ts';
+import { quoteArg, quoteArgv } from '../hostd/guest/quote.ts';
 import { openHost } from '../hostd/open-host.ts';
 import { ROOT } from './settings.ts';
 
@@ -35,22 +36,20 @@ for dir in proc sys dev; do $B mount --move /$dir /new/$dir; done
 exec $B switch_root /new /bin/bash /run-on-cgroup2
 `;
 
-const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
-
 /** What the computer does once it is up; its exit code is the last line. */
 const job = (argv: string[], env: Record<string, string>) => `
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs -o mode=1777 shm /dev/shm; mount -t devpts pts /dev/pts
-for dir in /run /tmp ${quote(env.HOSTD_DATA_DIR!)}; do mkdir -p "$dir"; done
+for dir in /run /tmp ${quoteArg(env.HOSTD_DATA_DIR!)}; do mkdir -p "$dir"; done
 mount -t tmpfs run /run; mount -t tmpfs -o mode=1777 tmp /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mount -t xfs /dev/vda ${quote(env.HOSTD_DATA_DIR!)}
+mount -t xfs /dev/vda ${quoteArg(env.HOSTD_DATA_DIR!)}
 ip link set lo up
-cd ${quote(ROOT)}
+cd ${quoteArg(ROOT)}
 ${Object.entries(env)
-  .map(([name, value]) => `export ${name}=${quote(value)}`)
+  .map(([name, value]) => `export ${name}=${quoteArg(value)}`)
   .join('\n')}
-${argv.map(quote).join(' ')} 2>&1
+${quoteArgv(argv)} 2>&1
 printf '\\n%s %s\\n' ${ENDED} $?
 sync
 echo o >/proc/sysrq-trigger

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Figures } from '../goals.ts';
 import { newLease, WORKLOAD } from '../guest/prepare.ts';
-import { checkMemory, Mismatch, proveAwake, type RunInGuest } from '../guest/verifier.ts';
+import { checkAndDraw, Mismatch, proveAwake, type RunInGuest } from '../guest/verifier.ts';
 import { type Hostd, NO_EGRESS } from '../hostd.ts';
 import type { WarrenSide } from '../warren-side.ts';
 
@@ -37,7 +37,7 @@ export async function soak({ cycles, subject, other, note, interrupted }: Option
   const samples = { replyMs: [] as number[], releasedMs: [] as number[] };
   const [seen, identities] = [new Set<string>(), new Set<string>()];
   const verify = async (guest: RunInGuest) => {
-    const value = await checkMemory(guest);
+    const value = await checkAndDraw(guest);
     if (seen.has(value)) counts.duplicates += 1;
     seen.add(value);
   };

@@ -90,7 +90,6 @@ stream_idle_timeout_ms = 86400000
 
 const env = { PATH: process.env.PATH, HOME: home, RUST_LOG: 'error' };
 const agent = spawn('codex-acp', [], { env, cwd: dir, stdio: ['pipe', 'pipe', 'inherit'] });
-agent.once('exit', (code) => put('ended', `${code}\n`));
 const waiting = new Map();
 let answer = '';
 createInterface({ input: agent.stdout }).on('line', (text) => {

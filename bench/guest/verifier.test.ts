@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkMemory, Mismatch, proofOf, proveAwake, proveBooted, renewSecret } from './verifier.ts';
+import { checkAndDraw, Mismatch, proofOf, proveAwake, proveBooted, renewSecret } from './verifier.ts';
 
 const SECRET = '5e'.repeat(32);
 const OTHER = '0f'.repeat(32);
@@ -44,8 +44,8 @@ describe('the proof of a guest', () => {
 
 describe('the check of memory', () => {
   it('gives the value that was drawn with it', async () =>
-    expect(await checkMemory(saying(() => `4096 0\n${SECRET}`))).toBe(SECRET));
+    expect(await checkAndDraw(saying(() => `4096 0\n${SECRET}`))).toBe(SECRET));
   it('fails for one page', async () =>
-    expect(checkMemory(saying(() => `4096 1\n${SECRET}`))).rejects.toThrow('1 of 4096 pages are not what they were'));
-  it('fails without a value', async () => expect(checkMemory(saying(() => '4096 0\n'))).rejects.toThrow(Mismatch));
+    expect(checkAndDraw(saying(() => `4096 1\n${SECRET}`))).rejects.toThrow('1 of 4096 pages are not what they were'));
+  it('fails without a value', async () => expect(checkAndDraw(saying(() => '4096 0\n'))).rejects.toThrow(Mismatch));
 });

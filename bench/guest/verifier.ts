@@ -77,7 +77,7 @@ const CHECK_AND_RANDOM = '"$0" check && "$0" random';
  * @returns the value, 32 bytes as hex
  * @throws Mismatch when a page is not what it was
  */
-export async function checkMemory(guest: RunInGuest): Promise<string> {
+export async function checkAndDraw(guest: RunInGuest): Promise<string> {
   const output = await guest(['sh', '-c', CHECK_AND_RANDOM, VERIFIER], { timeoutMs: 300_000 });
   const [pages, mismatches, random] = wordsOf(output.replace('\n', ' '), /^\d+ \d+ [0-9a-f]{64}$/);
   if (mismatches !== '0') throw new Mismatch(`${mismatches} of ${pages} pages are not what they were`);

@@ -24,11 +24,7 @@ export type StorageOptions = {
   say: (line: string) => void;
   /** Ends the tool that runs, and the figure with it. */
   interrupted: AbortSignal;
-  /** All when absent. `random` and `agent` take minutes, `fleet` grows with the sessions: half an hour for twenty. */
-  parts?: readonly Part[];
 };
-export const PARTS = ['random', 'agent', 'fleet'] as const;
-export type Part = (typeof PARTS)[number];
 
 export type StorageFigures = { human: string[]; json: Record<string, number>; raw: unknown };
 
@@ -49,7 +45,10 @@ export async function benchStorage(options: StorageOptions): Promise<StorageFigu
   await removeAll(work);
   const measured: Measured = { random: null, agent: null, fleet: null };
   try {
-    for (const part of options.parts ?? PARTS) await measurePart[part](measured, options, work, corpus);
+    measured.random = await measureIncremental(options, work, await makeRandomCase(corpus, work));
+    measured.agent = await measureIncremental(options, work, await makeAgentCase(corpus, work));
+    // Grows with every session, so that what an interrupted run has come to is there.
+    for await (const fleet of measureFleet(options, work, corpus)) measured.fleet = fleet;
   } catch (error) {
     // What was finished before Ctrl-C stands.
     if (!options.interrupted.aborted) throw error;
@@ -63,19 +62,6 @@ type Measured = {
   random: Awaited<ReturnType<typeof measureIncremental>> | null;
   agent: Awaited<ReturnType<typeof measureIncremental>> | null;
   fleet: Fleet | null;
-};
-
-const measurePart: Record<Part, (to: Measured, options: StorageOptions, work: string, corpus: Corpus) => Promise<void>> = {
-  random: async (to, options, work, corpus) => {
-    to.random = await measureIncremental(options, work, await makeRandomCase(corpus, work));
-  },
-  agent: async (to, options, work, corpus) => {
-    to.agent = await measureIncremental(options, work, await makeAgentCase(corpus, work));
-  },
-  fleet: async (to, options, work, corpus) => {
-    // Grows with every session, so that what an interrupted run has come to is there.
-    for await (const fleet of measureFleet(options, work, corpus)) to.fleet = fleet;
-  },
 };
 
 /** Two generations of one snapshot's files, and how much truly differs. */

@@ -218,7 +218,7 @@ function* batchesOf(ranges: readonly PageRange[]): Generator<PageRange[]> {
   let pieces: PageRange[] = [];
   let room = READ_PAGES;
   for (let { page, end } of ranges) {
-    for (; page < end; ) {
+    while (page < end) {
       const until = Math.min(end, page + room);
       pieces.push({ page, end: until });
       room -= until - page;
