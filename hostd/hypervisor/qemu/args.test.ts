@@ -47,7 +47,7 @@ describe('QEMU’s command line', () => {
 
   it('opens no socket by its path: it inherits those that hostd listens on', () => {
     expect(valuesOf(argsOf(SPEC), '-chardev')).toEqual([
-      'socket,id=qmp,fd=4,server=on,wait=off',
+      'socket,id=qmp,fd=4,server=on,wait=on',
       'ringbuf,id=console,size=262144',
       'socket,id=ssh,fd=6,server=on,wait=off',
       'socket,id=agent,fd=5,server=on,wait=off',
