@@ -218,6 +218,19 @@ describe('a snapshot', () => {
     });
     expect(await host.machines.snapshot(snapshotId(1))).toMatchObject({ durability: 'local', here: true });
     await access(host.world.layout.snapshot(snapshotId(1)).memory);
+    await host.machines.replicate(snapshotId(1), replicate);
+    await settled(host, 1);
+    expect(await host.machines.evict(snapshotId(1), key)).toMatchObject({ durability: 'replicated', here: false });
+  });
+
+  it('whose parent can no longer be linked is copied all the same', async () => {
+    const host = await aHost();
+    await sleepOnce(host, 1);
+    await settled(host, 1);
+    await sleepOnce(host, 2, {});
+    await rm(host.world.layout.snapshot(snapshotId(1)).deviceState);
+    await host.machines.replicate(snapshotId(2), replicate);
+    expect(await settled(host, 2)).toMatchObject({ durability: 'replicated', replication: null });
   });
 
   it('takes its copy along when it is deleted', async () => {

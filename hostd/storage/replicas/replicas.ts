@@ -78,7 +78,8 @@ export class Replicas {
       done: Promise.resolve(),
     };
     this.#running.set(snapshotId, running);
-    const pinned = await this.#pinParent(manifest);
+    // Without links to its parent's files it is stored over what is there when its turn comes: larger, and no less a copy.
+    const pinned = await this.#pinParent(manifest).catch(() => null);
     running.done = this.#inTurn(async () => {
       // Its snapshot was deleted before its turn came.
       if (this.#running.get(snapshotId) !== running) return;
@@ -120,7 +121,8 @@ export class Replicas {
     if (replica.keyId !== key.id) throw conflict(`snapshot ${snapshotId} is stored under key ${replica.keyId}, not ${key.id}`);
     const whole = await explained(`the copy of ${snapshotId}`, () => engine.isWhole(toKey(key), snapshotId));
     if (!whole) {
-      // It must not be taken for replicated: the next request stores what is missing.
+      // It must not be taken for replicated, here or in the store: the next request stores what is missing.
+      await explained(`the copy of ${snapshotId}`, () => engine.removeRef(key.id, snapshotId));
       await rm(files.replica, { force: true });
       throw conflict(`the copy of snapshot ${snapshotId} is not whole: its files stay here; replicate it again`);
     }
