@@ -17,6 +17,8 @@ const RAW = 0;
 const ZSTD = 1;
 /** Level 1 costs a third of level 3 for nine tenths of what it saves. One piece of output is enough for a chunk of any content. */
 const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: CHUNK_BYTES + 4096 };
+/** A whole chunk comes out in one piece, one that leaves room: a full one is followed by another. A longer one is not what was stored. */
+const ONE_PIECE = { chunkSize: CHUNK_BYTES + PAGE_BYTES, maxOutputLength: CHUNK_BYTES };
 const DIRECTORY_PART = 0xffffffff;
 const CHUNKS_MAX = PAGES_PER_PACK / PAGES_PER_CHUNK;
 /** A directory and its length fit into this. */
@@ -100,7 +102,7 @@ async function sealChunk(cipher: PackCipher, part: number, plain: Buffer): Promi
 export async function openChunk(cipher: PackCipher, part: number, sealed: Buffer): Promise<Buffer> {
   const plain = cipher.open(part, sealed);
   const body = plain.subarray(1);
-  const pages = plain[0] === ZSTD ? await decompress(body, { maxOutputLength: CHUNK_BYTES }) : body;
+  const pages = plain[0] === ZSTD ? await decompress(body, ONE_PIECE) : body;
   if (pages.length === 0 || pages.length % PAGE_BYTES !== 0) throw new NotAuthentic(`part ${part} of pack ${cipher.packId}`);
   return pages;
 }
