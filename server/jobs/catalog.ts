@@ -9,13 +9,16 @@ import { z } from 'zod';
  */
 const tenant = { orgId: z.string() };
 
+/** About once a minute, for weeks: longer than a job is kept. */
+const UNTIL_DONE = 100_000;
+
 export const JOBS = {
   /** Takes a session from whatever state it is in to where it must rest: provision, resume, deliver, follow, suspend, stop. */
   'drive-session': { schema: z.object({ ...tenant, sessionId: z.string() }), key: 'sessionId', retryLimit: 5 },
   'build-template': { schema: z.object({ ...tenant, templateId: z.string() }), key: 'templateId', retryLimit: 3 },
   'run-check': { schema: z.object({ ...tenant, checkId: z.string() }), key: 'checkId', retryLimit: 3 },
-  /** Gives the organization's live machines its rules as they are now. */
-  'apply-egress': { schema: z.object({ ...tenant }), key: 'orgId', retryLimit: 5 },
+  /** Gives the organization's live machines its rules as they are now. Not given up: a host that hung goes on with the old ones. */
+  'apply-egress': { schema: z.object({ ...tenant }), key: 'orgId', retryLimit: UNTIL_DONE },
   /** Every hour: bounds the egress log. */
   'prune-egress': { schema: z.object({}), key: null, retryLimit: 0 },
   /** Every minute: sessions past their deadline, machines of ended sessions, snapshots nobody needs, lost hosts. */

@@ -123,6 +123,18 @@ describe('one session’s jobs', () => {
   });
 });
 
+describe('rules that a host does not take', () => {
+  it('are tried until it does', async () => {
+    await withOrg(db, org.orgId, (tx) => enqueue(tx, 'apply-egress', { orgId: org.orgId }));
+    for (let tries = 0; tries < 30; tries += 1) {
+      const [job] = await boss.fetch('apply-egress');
+      await boss.fail('apply-egress', job!.id);
+      await systemDb.$executeRaw`update pgboss.job set start_after = now() where id = ${job!.id}::uuid`;
+    }
+    expect(await statesOf(org.orgId)).toEqual(['retry']);
+  });
+});
+
 describe('prepareQueues', () => {
   it('can be run again, and keeps what waits', async () => {
     const sessionId = newId('session');

@@ -6,6 +6,7 @@ import { HostError, isHostError } from '../../server/hosts/host-error.ts';
 import { storeKeysOf } from '../../server/hosts/store-key.ts';
 import { newId } from '../../server/ids.ts';
 import type { WorkerDeps } from '../deps.ts';
+import { handOverEgress } from './apply-egress.ts';
 import { bringHere } from './bring-here.ts';
 import { egressOf } from './egress-of.ts';
 
@@ -30,7 +31,7 @@ export type StartMachine = {
 
 export type StartedMachine = { host: HostClient; view: MachineView; ms: number };
 
-/** Makes the machine of a row, or finds it made. Rejects with HostError. */
+/** Makes the machine of a row, or finds it made; either way it has the rules of now. Rejects with HostError. */
 export async function startMachine(deps: WorkerDeps, input: StartMachine): Promise<StartedMachine> {
   const { machine, source, size } = input;
   const { orgId } = machine;
@@ -39,8 +40,8 @@ export async function startMachine(deps: WorkerDeps, input: StartMachine): Promi
   const host = await deps.hosts.client(machine.hostId);
   const startedAt = performance.now();
   if (machine.bootId === null) await bringHere(host, source, storeKeysOf(deps.storeSecrets, orgId));
-  const view =
-    (await findMade(host, machine)) ?? (await host.create(machine.id, { lease: machine.lease, source, egress, ...size }));
+  const made = await findMade(host, machine);
+  const view = made ?? (await host.create(machine.id, { lease: machine.lease, source, egress, ...size }));
   if (view.state === 'exited') {
     throw new HostError({ code: 'internal', phase: 'create', message: view.exitReason ?? 'the machine ended as it started' });
   }
@@ -51,6 +52,8 @@ export async function startMachine(deps: WorkerDeps, input: StartMachine): Promi
       data: { bootId: view.bootId, sourceSnapshotId: 'snapshotId' in source ? source.snapshotId : null },
     }),
   );
+  // From here on a change of the rules finds this machine. One that came before did not, nor does a machine found made have it.
+  await handOverEgress(deps, machine, made ? null : egress);
   return { host, view, ms };
 }
 
