@@ -3,6 +3,7 @@ import type { Tx } from '../db.ts';
 import { GitError } from '../forge/git.ts';
 import { findCommit } from '../repositories/bare-repository.ts';
 import { computeStatus } from '../sessions/status.ts';
+import { expectedChecks } from './expected-checks.ts';
 import { createLineMapper } from './map-line.ts';
 import { decideMergeable, type Mergeable, tryMerge } from './mergeable.ts';
 import { requireChange } from './require-change.ts';
@@ -111,7 +112,7 @@ export async function placeThreads<T extends Pick<ReviewThread, 'path' | 'line' 
 
 export type MergeableInput = {
   change: Change;
-  checks: Pick<Check, 'name' | 'state' | 'commitSha'>[];
+  checks: Pick<Check, 'name' | 'command' | 'state' | 'commitSha'>[];
   requirePassingChecks: boolean;
 };
 
@@ -121,13 +122,17 @@ export async function readMergeable(
   { change, checks, requirePassingChecks }: MergeableInput,
 ): Promise<Mergeable> {
   const ofHead = checks.filter(({ commitSha }) => commitSha === change.headSha);
-  const facts = { state: change.state, conflicts: [], checks: ofHead, requirePassingChecks };
-  if (change.state !== 'open') return decideMergeable(facts);
-  const baseHead = await findCommit(gitDir, change.baseBranch);
-  if (!baseHead) return { ok: false, reason: `The branch ${change.baseBranch} is not there.` };
+  const { state, headSha, baseBranch: base } = change;
+  const facts = { state, base, conflicts: [], checks: ofHead, required: [], headProblem: null, requirePassingChecks };
+  if (state !== 'open') return decideMergeable(facts);
+  const baseSha = await findCommit(gitDir, base);
+  if (!baseSha) return { ok: false, reason: `The branch ${base} is not there.` };
   try {
-    const merged = await tryMerge(gitDir, baseHead, change.headSha);
-    return decideMergeable({ ...facts, conflicts: merged.kind === 'conflicts' ? merged.files : [] });
+    const [merged, expected] = await Promise.all([
+      tryMerge(gitDir, baseSha, headSha),
+      expectedChecks(gitDir, { baseSha, headSha }),
+    ]);
+    return decideMergeable({ ...facts, ...expected, conflicts: merged.kind === 'conflicts' ? merged.files : [] });
   } catch (error) {
     if (error instanceof GitError) return { ok: false, reason: 'Git could not try the merge; the server’s log names the cause.' };
     throw error;

@@ -10,6 +10,7 @@ import { anOrg, type TestOrg } from '../testing/fixtures.ts';
 import { setUpForge } from '../testing/forge.ts';
 import { closeChange } from './close.ts';
 import { computeDiff } from './compute-diff.ts';
+import { getChangeRows, readMergeable } from './get-change.ts';
 import { merge } from './merge.ts';
 
 const database = openTestDatabase();
@@ -50,6 +51,12 @@ const mergeOf = (
     ...set,
   });
 
+/** As the page of an organization that demands checks has it. */
+async function viewOf(number: number) {
+  const { change, checks } = await inOrg((tx) => getChangeRows(tx, repository, number));
+  return { mergeable: await readMergeable(gitDir, { change, checks, requirePassingChecks: true }) };
+}
+
 describe('merging', () => {
   it('refuses commits the person has not seen', async () => {
     const { change } = await aChange({ 'unseen.txt': 'x' });
@@ -65,6 +72,30 @@ describe('merging', () => {
       code: 'policy_denied',
       publicMessage: expect.stringContaining('test, types have not finished'),
     });
+  });
+
+  it.each([
+    ['breaks the file that names them', 'checks: [\n', 'No checks were run: .warren/environment.yaml line 2'],
+    ['names none', 'setup: []\n', 'test, types of main were not run'],
+    ['removes one', 'checks:\n  - name: test\n    command: "true"\n', 'types of main was not run'],
+  ])('refuses a change that %s where the policy demands checks', async (_, environment, reason) => {
+    const { change } = await aChange({ '.warren/environment.yaml': environment });
+    await inOrg((tx) => tx.check.updateMany({ where: { changeId: change.id }, data: { state: 'passed' } }));
+    const before = await findCommit(gitDir, 'main');
+    const { mergeable } = await viewOf(change.number);
+    expect(mergeable).toMatchObject({ ok: false, reason: expect.stringContaining(reason) });
+    await expect(mergeOf(change, { requirePassingChecks: true })).rejects.toMatchObject({
+      code: 'policy_denied',
+      publicMessage: expect.stringContaining(reason),
+    });
+    expect(await findCommit(gitDir, 'main')).toBe(before);
+  });
+
+  it('takes what passed every check of the default branch', async () => {
+    const { change } = await aChange({ 'passed.txt': 'x' });
+    await inOrg((tx) => tx.check.updateMany({ where: { changeId: change.id }, data: { state: 'passed' } }));
+    expect((await viewOf(change.number)).mergeable).toEqual({ ok: true, reason: null });
+    await mergeOf(change, { requirePassingChecks: true });
   });
 
   it('names the files that conflict and moves nothing', async () => {

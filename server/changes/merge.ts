@@ -1,4 +1,4 @@
-import type { Change, Repository } from '../../prisma/generated/client.ts';
+import type { Change, Check, Repository } from '../../prisma/generated/client.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Clock } from '../clock.ts';
 import { type Db, type Tx, withOrg } from '../db.ts';
@@ -11,8 +11,11 @@ import { publishNotice } from '../realtime/publish.ts';
 import { findCommit } from '../repositories/bare-repository.ts';
 import { appendEvent } from '../sessions/append-event.ts';
 import { dropLeftBranch, endSession } from './end-session.ts';
+import { expectedChecks } from './expected-checks.ts';
 import { decideMergeable, tryMerge } from './mergeable.ts';
 import { requireOpenChange } from './require-change.ts';
+
+type ReadCheck = Pick<Check, 'name' | 'command' | 'state'>;
 
 export type MergeDeps = { db: Db; forgeDir: string; clock: Clock };
 export type MergeInput = {
@@ -35,7 +38,8 @@ export async function merge(deps: MergeDeps, input: MergeInput): Promise<{ merge
   const { repositoryId, orgId } = input;
   const gitDir = repositoryDir(deps.forgeDir, orgId, repositoryId);
   return withLock(gitDir, async () => {
-    const { change, repository } = await withOrg(deps.db, orgId, (tx) => readMerge(tx, input));
+    const { change, repository, checks } = await withOrg(deps.db, orgId, (tx) => readMerge(tx, input));
+    if (input.requirePassingChecks) await requirePassed(gitDir, change, checks);
     const now = deps.clock.now();
     const made = await makeMergeCommit(gitDir, { change, repository, person: input.person, now });
     await withOrg(deps.db, orgId, async (tx) => {
@@ -50,7 +54,7 @@ export async function merge(deps: MergeDeps, input: MergeInput): Promise<{ merge
   });
 }
 
-async function readMerge(tx: Tx, input: MergeInput): Promise<{ change: Change; repository: Repository }> {
+async function readMerge(tx: Tx, input: MergeInput): Promise<{ change: Change; repository: Repository; checks: ReadCheck[] }> {
   const repository = await tx.repository.findUnique({ where: { id: input.repositoryId } });
   if (!repository) throw notFound('repository');
   const change = await requireOpenChange(tx, input);
@@ -58,19 +62,25 @@ async function readMerge(tx: Tx, input: MergeInput): Promise<{ change: Change; r
   const checks = await tx.check.findMany({
     where: { changeId: change.id, commitSha: change.headSha },
     orderBy: { createdAt: 'asc' },
-    select: { name: true, state: true },
+    select: { name: true, command: true, state: true },
   });
-  const verdict = decideMergeable({
-    state: change.state,
-    conflicts: [],
-    checks,
-    requirePassingChecks: input.requirePassingChecks,
+  return { change, repository, checks };
+}
+
+async function requirePassed(gitDir: string, change: Change, checks: ReadCheck[]): Promise<void> {
+  const { state, headSha, baseBranch: base } = change;
+  const baseSha = await findCommit(gitDir, base);
+  if (!baseSha) throw branchGone(base);
+  const expected = await expectedChecks(gitDir, { baseSha, headSha });
+  const verdict = decideMergeable({ state, base, conflicts: [], checks, ...expected, requirePassingChecks: true });
+  if (verdict.ok) return;
+  throw new AppError('policy_denied', {
+    publicMessage: `This organization merges only what passed its checks. ${verdict.reason ?? ''}`.trim(),
   });
-  if (!verdict.ok)
-    throw new AppError('policy_denied', {
-      publicMessage: `This organization merges only what passed its checks. ${verdict.reason ?? ''}`.trim(),
-    });
-  return { change, repository };
+}
+
+function branchGone(branch: string): AppError {
+  return new AppError('conflict', { publicMessage: `The branch ${branch} is not there.` });
 }
 
 function headMoved(): AppError {
@@ -84,7 +94,7 @@ type MergeFacts = { change: Change; repository: Repository; person: MergeInput['
 
 async function makeMergeCommit(gitDir: string, { change, repository, person, now }: MergeFacts): Promise<Made> {
   const previousSha = await findCommit(gitDir, repository.defaultBranch);
-  if (!previousSha) throw new AppError('conflict', { publicMessage: `The branch ${repository.defaultBranch} is not there.` });
+  if (!previousSha) throw branchGone(repository.defaultBranch);
   const contained = await tryGit(['merge-base', '--is-ancestor', '--end-of-options', change.headSha, previousSha], { gitDir });
   // Merged before, but the record of it was lost with the process: only the record is missing.
   if (contained.exitCode === 0) return { mergedSha: previousSha, previousSha };
