@@ -23,16 +23,23 @@ function codesOf(error: unknown): string[] {
   return codes.filter((code): code is string => typeof code === 'string');
 }
 
+/** What is wrong with the database; null when the error is not its fault. */
+export function troubleOf(error: unknown): 'database_full' | 'database_away' | null {
+  const codes = codesOf(error);
+  if (codes.includes(DISK_FULL)) return 'database_full';
+  return codes.some((code) => AWAY.has(code) || AWAY_STATES.has(code)) ? 'database_away' : null;
+}
+
 /** What a person is told when the database, not the request, is the reason; null when it is not. */
 export function databaseTrouble(error: unknown): AppError | null {
-  const codes = codesOf(error);
+  const trouble = troubleOf(error);
   const message = error instanceof Error ? error.message.trim() : undefined;
-  if (codes.includes(DISK_FULL)) {
+  if (trouble === 'database_full') {
     const publicMessage =
       'The database’s disk is full, so nothing was changed. Whoever runs Warren has to free space; then try again.';
     return new AppError('unavailable', { publicMessage, message, cause: error });
   }
-  if (!codes.some((code) => AWAY.has(code) || AWAY_STATES.has(code))) return null;
+  if (trouble === null) return null;
   const publicMessage = 'Warren’s database does not answer at the moment. What was stored is safe; try again shortly.';
   return new AppError('unavailable', { publicMessage, message, cause: error });
 }

@@ -57,7 +57,7 @@ const notices = listenForNotices({
   onNotice: gateway.publish,
   onGap: gateway.reconnectAll,
 });
-const internal = createServer(createInternalHandler(services));
+const internal = createServer(createInternalHandler({ ...services, onTrouble: gateway.publishTrouble }));
 
 await Promise.all([listen(web, env.WARREN_PORT), listen(internal, env.WARREN_INTERNAL_PORT, '127.0.0.1')]);
 logger.info(

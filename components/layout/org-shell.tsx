@@ -11,6 +11,7 @@ import { cn } from '../ui/cn.ts';
 import { Logo } from './logo.tsx';
 import { type OrgPage, OrgProvider } from './org-context.tsx';
 import { Sidebar } from './sidebar.tsx';
+import { TroubleNote } from './trouble-note.tsx';
 import { WeakIsolationNote } from './weak-isolation-note.tsx';
 
 type Props = OrgPage & { orgs: { slug: string; name: string }[]; weakIsolation: string[]; children: ReactNode };
@@ -59,6 +60,7 @@ function Frame({ orgs, weakIsolation, children }: Pick<Props, 'orgs' | 'weakIsol
       </aside>
       <div className={cn('flex min-h-0 min-w-0 flex-1 flex-col', menuOpen && 'hidden md:flex')}>
         <WeakIsolationNote reasons={weakIsolation} />
+        <TroubleNote />
         <main id="main" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none">
           {children}
         </main>

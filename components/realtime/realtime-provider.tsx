@@ -6,6 +6,7 @@ import { type ClientEvents, type Notice, type ServerEvents, SOCKET_PATH } from '
 import { useTRPC } from '../api/trpc.ts';
 import { sessionEventsKey } from './session-events-key.ts';
 import { timelineMoved } from './timeline-version.ts';
+import { afterNews, NO_TROUBLES, nextEnd, stillBelieved, type Troubles, withTrouble } from './troubles.ts';
 
 export type AppSocket = Socket<ServerEvents, ClientEvents>;
 export type Connection = 'connecting' | 'live' | 'reconnecting';
@@ -16,6 +17,7 @@ type Realtime = {
   connection: Connection;
 };
 
+const TroublesContext = createContext<Troubles>(NO_TROUBLES);
 const RealtimeContext = createContext<Realtime>({ socket: null, connection: 'connecting' });
 
 /** How often pages ask again while no socket tells them what changed. */
@@ -27,6 +29,11 @@ export function useRealtime(): Realtime {
   return useContext(RealtimeContext);
 }
 
+/** What sessions of the organization wait for, by session, while their workers cannot store anything. */
+export function useTroubles(): Troubles {
+  return useContext(TroublesContext);
+}
+
 /** `refetchInterval` for queries that notices keep fresh: polls only while the socket is down. */
 export function usePolling(): number | false {
   return useRealtime().connection === 'live' ? false : POLL_MS;
@@ -35,6 +42,7 @@ export function usePolling(): number | false {
 /** Keeps one socket to the server for an organization's pages, and refetches what its notices say has changed. */
 export function RealtimeProvider({ orgSlug, children }: { orgSlug: string; children: ReactNode }) {
   const [realtime, setRealtime] = useState<Realtime>({ socket: null, connection: 'connecting' });
+  const [troubles, setTroubles] = useState(NO_TROUBLES);
   const refresh = useRefresh(orgSlug);
 
   useEffect(() => {
@@ -51,15 +59,31 @@ export function RealtimeProvider({ orgSlug, children }: { orgSlug: string; child
         wasLive = true;
       });
     });
-    socket.on('notice', refresh);
+    socket.on('notice', (notice) => {
+      refresh(notice);
+      if (notice.kind === 'session') setTroubles((all) => afterNews(all, notice.sessionId));
+    });
+    socket.on('trouble', (trouble) => setTroubles((all) => withTrouble(all, trouble, Date.now())));
     socket.on('disconnect', () => moveTo('reconnecting'));
     socket.on('connect_error', () => moveTo('reconnecting'));
     return () => {
+      setTroubles(NO_TROUBLES);
       socket.disconnect();
     };
   }, [orgSlug, refresh]);
 
-  return <RealtimeContext value={realtime}>{children}</RealtimeContext>;
+  useEffect(() => {
+    const end = nextEnd(troubles);
+    if (end === null) return;
+    const timer = setTimeout(() => setTroubles((all) => stillBelieved(all, Date.now())), Math.max(0, end - Date.now()) + 50);
+    return () => clearTimeout(timer);
+  }, [troubles]);
+
+  return (
+    <RealtimeContext value={realtime}>
+      <TroublesContext value={troubles}>{children}</TroublesContext>
+    </RealtimeContext>
+  );
 }
 
 function useRefresh(orgSlug: string): (notice: Notice | 'all') => void {

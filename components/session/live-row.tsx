@@ -1,17 +1,20 @@
 'use client';
 import { useEffect, useState } from 'react';
 import { useOrg } from '../layout/org-context.tsx';
+import { useTroubles } from '../realtime/realtime-provider.tsx';
 import { OutputBlock } from '../ui/code-block.tsx';
 import { formatDuration } from '../ui/format.ts';
 import { Link } from '../ui/link.tsx';
 import { ErrorNote } from '../ui/notes.tsx';
 import { Spinner } from '../ui/spinner.tsx';
 import type { SessionView } from './session-page.tsx';
+import { TROUBLE_LABELS } from './status.tsx';
 
 /** What goes on right now, and for how long; nothing while the session rests. */
 export function LiveRow({ view }: { view: SessionView }) {
   const { status, session, templateProgress, queued } = view;
   const { org } = useOrg();
+  const trouble = useTroubles()[session.id];
   const working = queued.find((message) => message.state === 'delivered');
   // A message that woke the machine waited until it was awake.
   const since = working && working.createdAt > session.stateSince ? working.createdAt : session.stateSince;
@@ -33,7 +36,7 @@ export function LiveRow({ view }: { view: SessionView }) {
     <div className="flex flex-col gap-2">
       <div role="status" className="flex items-center gap-2 text-muted">
         <Spinner />
-        <span>{label}</span>
+        <span>{trouble ? TROUBLE_LABELS[trouble.what] : label}</span>
         <Elapsed since={since} />
       </div>
       {status === 'starting' && templateProgress && (

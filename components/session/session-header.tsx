@@ -4,17 +4,19 @@ import Link from 'next/link';
 import { type ReactNode, useState } from 'react';
 import { acceptsInput } from '../../server/sessions/states.ts';
 import { useCanWrite, useOrg } from '../layout/org-context.tsx';
+import { useTroubles } from '../realtime/realtime-provider.tsx';
 import { Button } from '../ui/button.tsx';
 import { Menu } from '../ui/menu.tsx';
 import { Ago } from '../ui/time.tsx';
 import type { SessionView } from './session-page.tsx';
-import { ScriptedBadge, StatusBadge } from './status.tsx';
+import { ScriptedBadge, StatusBadge, TroubleBadge } from './status.tsx';
 import { StopDialog } from './stop-dialog.tsx';
 import { useSessionActions } from './use-session-actions.ts';
 
 export function SessionHeader({ view }: { view: SessionView }) {
   const { session, status, repository } = view;
   const { org } = useOrg();
+  const trouble = useTroubles()[session.id];
   return (
     <header className="grid shrink-0 grid-cols-[minmax(0,1fr)_auto] items-center gap-x-3 gap-y-1 border-b px-4 py-2">
       <h1 className="truncate font-semibold text-base tracking-tight" title={session.title}>
@@ -25,13 +27,17 @@ export function SessionHeader({ view }: { view: SessionView }) {
       </div>
       <div className="col-span-2 flex flex-wrap items-center gap-x-2.5 gap-y-1 text-faint text-xs lg:col-span-1">
         <span aria-live="polite">
-          <StatusBadge status={status}>
-            {status === 'asleep' && (
-              <span className="font-normal">
-                since <Ago at={session.stateSince} />
-              </span>
-            )}
-          </StatusBadge>
+          {trouble ? (
+            <TroubleBadge what={trouble.what} />
+          ) : (
+            <StatusBadge status={status}>
+              {status === 'asleep' && (
+                <span className="font-normal">
+                  since <Ago at={session.stateSince} />
+                </span>
+              )}
+            </StatusBadge>
+          )}
         </span>
         <Link href={`/${org.slug}/repositories/${repository.slug}`} className="text-muted hover:text-ink hover:underline">
           {repository.name}

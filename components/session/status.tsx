@@ -1,5 +1,6 @@
-import { CircleCheck, CircleDashed, CircleX, Moon, MoonStar, Sunrise } from 'lucide-react';
+import { CircleCheck, CircleDashed, CircleX, HardDrive, Moon, MoonStar, Sunrise } from 'lucide-react';
 import type { ReactNode } from 'react';
+import type { Trouble } from '../../server/realtime/contract.ts';
 import { type SessionStatus, STATUS_LABELS } from '../../server/sessions/status.ts';
 import { Badge, type Tone } from '../ui/badge.tsx';
 import { cn } from '../ui/cn.ts';
@@ -44,6 +45,21 @@ export function StatusBadge({ status, children }: { status: SessionStatus; child
       {LOOKS[status].icon}
       {STATUS_LABELS[status]}
       {children}
+    </Badge>
+  );
+}
+
+export const TROUBLE_LABELS: Record<Trouble['what'], string> = {
+  database_full: 'Waits for Warren’s database: its disk is full',
+  database_away: 'Waits for Warren’s database: it does not answer',
+};
+
+/** In place of the status, which is what it was before nothing could be stored. */
+export function TroubleBadge({ what }: { what: Trouble['what'] }) {
+  return (
+    <Badge tone="warn" className="h-auto min-h-5 shrink whitespace-normal">
+      <HardDrive aria-hidden />
+      {TROUBLE_LABELS[what]}
     </Badge>
   );
 }

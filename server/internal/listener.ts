@@ -3,15 +3,20 @@ import { databaseTrouble } from '../database-trouble.ts';
 import { ERROR_RULES } from '../errors.ts';
 import { type GitDeps, handleGit } from '../forge/handle-git.ts';
 import { type GatewayDeps, handleModels } from '../gateway/handle-models.ts';
+import type { Trouble } from '../realtime/contract.ts';
+import { readTrouble, TROUBLE_PATH } from '../realtime/trouble.ts';
 import { type AuthorizeDeps, authorizeMachine } from './authorize.ts';
 import { outwaitDatabase } from './outwait-database.ts';
 import { sendText } from './respond.ts';
 
 /*
  * The address machines reach through their host's egress proxy: `/git/…` and `/models/…`. It listens on loopback or a private
- * network, knows no cookies and no people, and answers nothing without a valid grant of a live machine.
+ * network, knows no cookies and no people, and answers nothing without a valid grant of a live machine. Workers say there what they
+ * cannot say through the database.
  */
-export type InternalDeps = AuthorizeDeps & GitDeps & GatewayDeps;
+export type InternalDeps = AuthorizeDeps & GitDeps & GatewayDeps & { onTrouble?: (trouble: Trouble) => void };
+
+const TROUBLE_BYTES_MAX = 4096;
 
 /** A handler for `http.createServer` on the internal port. It answers every request, whatever goes wrong. */
 export function createInternalHandler(deps: InternalDeps): RequestListener {
@@ -30,6 +35,7 @@ export function createInternalHandler(deps: InternalDeps): RequestListener {
 
 async function handle(deps: InternalDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const path = pathOf(req);
+  if (path === TROUBLE_PATH) return takeTrouble(deps, req, res);
   const area = path.startsWith('/git/') ? 'git' : path.startsWith('/models/') ? 'models' : null;
   const verdict = await outwaitDatabase(
     () => authorizeMachine(deps, req.headers.authorization),
@@ -44,6 +50,26 @@ async function handle(deps: InternalDeps, req: IncomingMessage, res: ServerRespo
   if (area === 'git') return handleGit(deps, verdict.caller, req, res);
   if (area === 'models') return handleModels(deps, verdict.caller, req, res);
   return sendText(res, 404, 'There is nothing at this address.');
+}
+
+/** Asks nothing of the database, which is in trouble. */
+async function takeTrouble(deps: InternalDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const body = await readSmallBody(req);
+  const trouble = body === null ? null : readTrouble(deps.grantSecret, req.headers.authorization, body);
+  if (!trouble) return sendText(res, 401, 'This address is for workers of this installation.');
+  deps.onTrouble?.(trouble);
+  res.writeHead(204).end();
+}
+
+/** Null when it is larger than anything a worker says; the rest is read, so that the client gets the answer. */
+async function readSmallBody(req: IncomingMessage): Promise<string | null> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of req as AsyncIterable<Buffer>) {
+    bytes += piece.byteLength;
+    if (bytes <= TROUBLE_BYTES_MAX) pieces.push(piece);
+  }
+  return bytes <= TROUBLE_BYTES_MAX ? Buffer.concat(pieces).toString('utf8') : null;
 }
 
 function pathOf(req: IncomingMessage): string {

@@ -19,6 +19,14 @@ export const noticeSchema = z.discriminatedUnion('kind', [
 ]);
 export type Notice = z.infer<typeof noticeSchema>;
 
+/** A session's worker could not store something and waits. Comes from the worker itself, see trouble.ts; it is in no table. */
+export const troubleSchema = z.object({
+  orgId: z.string(),
+  sessionId: z.string(),
+  what: z.enum(['database_full', 'database_away']),
+});
+export type Trouble = z.infer<typeof troubleSchema>;
+
 export const ackSchema = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true) }),
   z.object({
@@ -78,6 +86,7 @@ export type ClientEvents = {
 
 export type ServerEvents = {
   notice: (notice: Notice) => void;
+  trouble: (trouble: Trouble) => void;
   'terminal.output': (output: { sessionId: string; name: string; data: string }) => void;
   'terminal.ended': (end: { sessionId: string; name: string; reason: 'exited' | 'asleep' | 'lost' }) => void;
   /** A Buffer here, an ArrayBuffer in the page. */

@@ -1,20 +1,30 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { io as connect, type Socket } from 'socket.io-client';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { createAuthSession, sessionCookieName } from '../auth/session.ts';
 import { withOrg } from '../db.ts';
 import type { HostClient } from '../hosts/host-client.ts';
 import { newId } from '../ids.ts';
+import { createInternalHandler } from '../internal/listener.ts';
 import { TERMINAL_RESUME_CHARS } from '../terminal/flow-control.ts';
 import { openTestDatabase } from '../testing/database.ts';
 import { aMember, anOrg, aSession, type TestOrg } from '../testing/fixtures.ts';
 import { testServices } from '../testing/services.ts';
-import { type Ack, type ClientEvents, type Notice, type ServerEvents, SOCKET_PATH, TERMINAL_WINDOW_CHARS } from './contract.ts';
+import {
+  type Ack,
+  type ClientEvents,
+  type Notice,
+  type ServerEvents,
+  SOCKET_PATH,
+  TERMINAL_WINDOW_CHARS,
+  type Trouble,
+} from './contract.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { listenForNotices } from './listen.ts';
 import { publishNotice } from './publish.ts';
+import { TROUBLE_PATH, tellTrouble } from './trouble.ts';
 
 const database = openTestDatabase();
 const { db, urls } = database;
@@ -63,6 +73,20 @@ afterAll(async () => {
   await gateway.close();
   machine.close();
 });
+
+/** The internal port beside the gateway, as web opens it. Its database is asked nothing. */
+async function openInternal() {
+  const grantSecret = 'grants-of-the-gateway-tests-0123456789';
+  const unasked = { db: {} as typeof db, forgeDir: '/nowhere', clock: services.clock, logger: services.logger };
+  const models = { kind: 'demo', model: 'warren-demo' } as const;
+  const internal = createServer(createInternalHandler({ ...unasked, grantSecret, models, onTrouble: gateway.publishTrouble }));
+  await new Promise<void>((resolve) => internal.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    internal.closeAllConnections();
+    internal.close();
+  });
+  return { internalUrl: `http://127.0.0.1:${portOf(internal)}`, grantSecret };
+}
 
 async function cookieFor(userId: string): Promise<string> {
   const { token } = await createAuthSession(db, userId, new Date());
@@ -133,6 +157,30 @@ describe('notices', () => {
     await publish(own);
     await arrivedOwn;
     expect(seenByOutsider).toEqual([own]);
+  });
+
+  it('of a database in trouble come from workers of this installation, past the database, to its organization alone', async () => {
+    const other = await anOrg(db, { name: 'Elsewhere' });
+    const [member, outsider] = [await signedIn(org.ownerId), await signedIn(other.ownerId)];
+    await subscribe(member, org.slug);
+    await subscribe(outsider, other.slug);
+    const to = await openInternal();
+    const heard: Trouble[] = [];
+    outsider.on('trouble', (trouble) => heard.push(trouble));
+    const trouble: Trouble = { orgId: org.orgId, sessionId: newId('session'), what: 'database_full' };
+    const arrived = once<Trouble>(member, 'trouble');
+    await tellTrouble({ ...to, grantSecret: 'the-secret-of-another-installation-0123' }, { ...trouble, what: 'database_away' });
+    await tellTrouble(to, trouble);
+    expect(await arrived).toEqual(trouble);
+    const theirs: Trouble = { ...trouble, orgId: other.orgId };
+    const arrivedTheirs = once<Trouble>(outsider, 'trouble');
+    await tellTrouble(to, theirs);
+    await arrivedTheirs;
+    expect(heard).toEqual([theirs]);
+    const url = `${to.internalUrl}${TROUBLE_PATH}`;
+    for (const body of [JSON.stringify(trouble), 'x'.repeat(100_000)]) {
+      expect((await fetch(url, { method: 'POST', body, headers: { authorization: 'Bearer wt1.AAAA' } })).status).toBe(401);
+    }
   });
 
   it('are not sent for what was rolled back', async () => {

@@ -7,7 +7,7 @@ import { DesktopRelay } from '../desktop/relay.ts';
 import type { Services } from '../services.ts';
 import { findMembership } from '../tenancy/find-membership.ts';
 import { TerminalRelay } from '../terminal/relay.ts';
-import { type ClientEvents, type Notice, type ServerEvents, SOCKET_PATH, subscribeSchema } from './contract.ts';
+import { type ClientEvents, type Notice, type ServerEvents, SOCKET_PATH, subscribeSchema, type Trouble } from './contract.ts';
 
 /*
  * The browser's live connection. It is let in by Origin and session cookie, subscribed per organization, and asked again
@@ -29,6 +29,7 @@ const MESSAGE_BYTES_MAX = 256 * 1024;
 
 export type Gateway = {
   publish: (notice: Notice) => void;
+  publishTrouble: (trouble: Trouble) => void;
   /** Makes every page reconnect and read again. */
   reconnectAll: () => void;
   /** Asks every connection again whether it may still be there. Runs by itself every RECHECK_MS. */
@@ -98,6 +99,7 @@ export function createGateway(services: Services, httpServer: HttpServer): Gatew
   const timer = setInterval(recheck, RECHECK_MS);
   return {
     publish: (notice) => io.to(roomOf(notice.orgId)).emit('notice', notice),
+    publishTrouble: (trouble) => io.to(roomOf(trouble.orgId)).emit('trouble', trouble),
     // Closing the transport, not the socket: the client then reconnects on its own.
     reconnectAll: () => {
       for (const socket of io.sockets.sockets.values()) socket.conn.close();

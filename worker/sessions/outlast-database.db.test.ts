@@ -1,10 +1,15 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import pg from 'pg';
 import { expect, it } from 'vitest';
+import { readBody } from '../../server/hosts/http-request.ts';
+import type { Trouble } from '../../server/realtime/contract.ts';
+import { readTrouble } from '../../server/realtime/trouble.ts';
 import { openTestDatabase } from '../../server/testing/database.ts';
 import { workerRig } from '../testing/rig.ts';
 
 const test = openTestDatabase();
-const { rig, aRunningSession, say, read, messages, events, until } = workerRig(test);
+const { rig, aWorker, aRunningSession, say, read, messages, events, until } = workerRig(test);
 
 /** From now on PostgreSQL refuses what the agent says with its own error for a full disk. A sequence counts refusals: it is not rolled back. */
 async function fillDisk() {
@@ -27,14 +32,38 @@ async function fillDisk() {
   };
 }
 
+/** Web's internal port, as far as workers speak to it. */
+async function listenForTroubles(grantSecret: string) {
+  const troubles: (Trouble | null)[] = [];
+  const server = createServer(async (req, res) => {
+    troubles.push(readTrouble(grantSecret, req.headers.authorization, (await readBody(req)).toString()));
+    res.writeHead(204).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    troubles,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
 it('a turn outlasts a full disk of the database, however often it is tried, and tells of it afterwards', async () => {
-  const { session } = await aRunningSession();
+  const worker = aWorker();
+  const web = await listenForTroubles(worker.deps.grantSecret);
+  worker.deps.internalUrl = web.url;
+  const { session } = await aRunningSession(worker);
   const { refusals, giveBack } = await fillDisk();
   await say(session, 'Go on');
   // More tries than a step that fails is given.
   await until(async () => expect(await refusals()).toBeGreaterThan(6));
   expect((await read(session)).state).toBe('running');
   expect((await messages(session)).at(-1)?.state).toBe('delivered');
+  // While nothing can be stored pages hear of it, again and again.
+  const wait = { orgId: rig.org.orgId, sessionId: session.id, what: 'database_full' };
+  await until(() => expect(web.troubles.slice(0, 3)).toEqual([wait, wait, wait]));
   await giveBack();
   await until(async () => expect((await messages(session)).at(-1)?.state).toBe('done'));
   expect((await read(session)).state).toBe('running');
@@ -42,4 +71,5 @@ it('a turn outlasts a full disk of the database, however often it is tried, and 
   expect(told.filter(({ label }) => label === 'Waited for Warren’s database')).toHaveLength(1);
   expect(told.filter(({ kind }) => kind === 'error')).toEqual([]);
   expect(rig.agent.received.filter(({ method }) => method === 'session/prompt')).toHaveLength(2);
+  await web.close();
 });

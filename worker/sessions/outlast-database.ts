@@ -1,4 +1,5 @@
-import { databaseTrouble } from '../../server/database-trouble.ts';
+import { troubleOf } from '../../server/database-trouble.ts';
+import { tellTrouble } from '../../server/realtime/trouble.ts';
 import { writeTimeline } from '../../server/sessions/append-event.ts';
 import { SESSION_RULES } from '../../server/sessions/states.ts';
 import { type Driver, inOrg, pause } from './driver.ts';
@@ -15,21 +16,25 @@ export const newOutage = (): Outage => ({ since: 0, until: 0, seq: undefined });
 
 /**
  * The database is away or its disk is full. That is no news about the session, so nothing is given up for it: waits until the
- * database takes a row again, for as long as that is, and tells in that row how long it was. Rejects with what else goes wrong.
+ * database takes a row again, for as long as that is, and tells in that row how long it was. Pages hear of each try that failed.
+ * Rejects with what else goes wrong.
  */
 export async function outlastDatabase(driver: Driver, outage: Outage, error: unknown): Promise<void> {
   const { clock, patience } = driver.deps;
   const now = () => clock.now().getTime();
   if (now() - outage.until > SAME_OUTAGE_MS) Object.assign(outage, { since: now(), seq: undefined });
   driver.log.warn({ event: 'session.database_trouble', err: error }, 'the database is away or full; waiting');
-  for (let tries = 0; ; tries += 1) {
+  for (let tries = 0, cause = error; ; tries += 1) {
+    const what = troubleOf(cause);
+    if (what) void tellTrouble(driver.deps, { ...driver.ref, what });
     await pause(driver, Math.min(PAUSE_MS_MAX, patience.retryMs * 2 ** Math.min(tries, PAUSES_DOUBLED_MAX)));
     try {
       outage.until = now();
       outage.seq = await tell(driver, outage);
       return;
     } catch (again) {
-      if (!databaseTrouble(again)) throw again;
+      if (!troubleOf(again)) throw again;
+      cause = again;
     }
   }
 }
