@@ -15,7 +15,7 @@ import { ROOT } from './settings.ts';
  * prints. hostd's data directory there is a disk of its own with a copy of the image; its machines are emulated by what is
  * emulated itself, so everything takes minutes. It is in Debian: qemu-system-x86 xfsprogs e2fsprogs cpio.
  *
- *     node scripts/on-cgroup2.ts npx vitest run --project vm hostd/jail/machine-cgroup.vm.test.ts
+ *     npx node scripts/on-cgroup2.ts npx vitest run --project vm hostd/jail/machine-cgroup.vm.test.ts
  */
 const run = promisify(execFile);
 const MEMORY_GIB = 6;

@@ -11,7 +11,7 @@ import { freePorts } from '../server/testing/free-ports.ts';
  * Runs a command beside OpenStack Swift with its S3 API: an S3 server of others, to try the object store on. It is on loopback,
  * in a directory that is removed afterwards. It is in Debian: swift-proxy swift-account swift-container swift-object memcached.
  *
- *     node scripts/with-swift.ts npx vitest run --project unit hostd/storage/replicas/foreign-s3.test.ts
+ *     npx node scripts/with-swift.ts npx vitest run --project unit hostd/storage/replicas/foreign-s3.test.ts
  */
 const REGION = 'us-east-1';
 const BUCKET = 'warren';
@@ -100,7 +100,7 @@ async function createBucket(endpoint: string): Promise<void> {
 }
 
 const [file, ...args] = process.argv.slice(2);
-if (file === undefined) throw new Error('which command? node scripts/with-swift.ts COMMAND…');
+if (file === undefined) throw new Error('which command? npx node scripts/with-swift.ts COMMAND…');
 const dir = await mkdtemp(path.join(os.tmpdir(), 'warren-swift-'));
 let servers: ChildProcess[] = [];
 let command: ChildProcess | null = null;

@@ -116,7 +116,7 @@ function checkDataDir({ volume, dataDir }: HostFacts): Finding {
 
 function checkImage({ imageBuilt, imageId }: HostFacts): Finding {
   if (imageBuilt) return pass(imageId);
-  return warn(`${imageId} is not built`, 'a machine boots from it', 'node hostd/guest/image/build.ts (about a minute)');
+  return warn(`${imageId} is not built`, 'a machine boots from it', 'npx node hostd/guest/image/build.ts (about a minute)');
 }
 
 function checkAccelerator({ accelerator }: HostFacts): Finding {
@@ -124,7 +124,7 @@ function checkAccelerator({ accelerator }: HostFacts): Finding {
     return warn(
       'not probed',
       'the probe boots the guest image under KVM',
-      'node hostd/guest/image/build.ts, then run this again',
+      'npx node hostd/guest/image/build.ts, then run this again',
     );
   if (!accelerator.ok) return fail(accelerator.why, 'without QEMU there is no machine', 'see the check of QEMU');
   const { reason } = accelerator.value;

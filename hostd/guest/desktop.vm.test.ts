@@ -10,7 +10,7 @@ import { readFrame, shareOf } from './testing/rfb-client.ts';
  * The desktop image for real: Chromium shows a page of the machine's own, the page is seen through VNC, and the same browser goes
  * on after a sleep. Opt-in, because the image is large and Chromium under emulation takes minutes:
  *
- *   node hostd/guest/image/build.ts desktop
+ *   npx node hostd/guest/image/build.ts desktop
  *   WARREN_TEST_DESKTOP=1 vitest run --project vm hostd/guest/desktop.vm.test.ts
  *
  * WARREN_TEST_DESKTOP may name a directory: screenshots are left there for people to look at.

@@ -13,7 +13,7 @@ import { tinyRegistry } from './testing/tiny-registry.ts';
  * The docker image for real: containers, networks, builds and pulls in a guest, a firewall of its own, apt, a sleep in the middle,
  * and what can be reached from inside a container. Opt-in, because all of it is slow under emulation:
  *
- *   node hostd/guest/image/build.ts docker
+ *   npx node hostd/guest/image/build.ts docker
  *   WARREN_TEST_DOCKER=1 vitest run --project vm hostd/guest/docker.vm.test.ts
  */
 const reason = process.env.WARREN_TEST_DOCKER ? await whyNoVms() : 'WARREN_TEST_DOCKER is not set';

@@ -14,7 +14,7 @@ import { cgroupLimits } from './limits.ts';
 
 /*
  * Real QEMUs in their cgroups. Only hosts whose cgroup v2 hierarchy has the controllers can show it; elsewhere
- * `node scripts/on-cgroup2.ts` runs this file on a computer that has. What a QEMU would do that a guest has taken over is done by a
+ * `npx node scripts/on-cgroup2.ts` runs this file on a computer that has. What a QEMU would do that a guest has taken over is done by a
  * program that joined its cgroup, as a child of it would be in it. The guests' CPUs stand still: this costs no emulation.
  */
 const run = promisify(execFile);

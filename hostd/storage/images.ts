@@ -43,7 +43,7 @@ export async function requireImage(layout: Layout, imageId: string, variant?: Im
   if (await findImage(layout, imageId)) return layout.image(imageId);
   const built = await imageIds(layout);
   const fix = variant
-    ? `run \`node hostd/guest/image/build.ts ${variant}\`, or ask hostd for it: PUT /v1/images/${variant}`
+    ? `run \`npx node hostd/guest/image/build.ts ${variant}\`, or ask hostd for it: PUT /v1/images/${variant}`
     : 'it belongs to an earlier release: start anew from a template';
   throw new HostdError('missing_dependency', {
     message: `the guest image ${imageId} is not built (found: ${built.join(', ') || 'none'}): ${fix}`,

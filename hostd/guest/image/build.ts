@@ -10,7 +10,7 @@ import { type BuildContext, buildImage, makeImage, readFacts, sha256Of } from '.
 import { explainDifference } from './explain.ts';
 import { imageIdOf, recipeOf } from './recipe.ts';
 
-const HELP = `node hostd/guest/image/build.ts [VARIANT] [options]      VARIANT is base unless named; see variants.ts
+const HELP = `npx node hostd/guest/image/build.ts [VARIANT] [options]      VARIANT is base unless named; see variants.ts
 
   --force         build it even when it is there, and say what changed
   --twice         build it twice beside what is there and compare: exit code 1 when the content differs

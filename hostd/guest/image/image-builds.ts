@@ -98,7 +98,7 @@ export class ImageBuilds {
       log.info({ event: 'image.built', ...fields() }, 'an image is built');
     } catch (error) {
       log.warn({ event: 'image.build_failed', ...fields(), err: error }, 'an image could not be built');
-      const next = `Run \`node hostd/guest/image/build.ts ${variant}\` on the host to see it whole.`;
+      const next = `Run \`npx node hostd/guest/image/build.ts ${variant}\` on the host to see it whole.`;
       this.#failures.set(variant, `${messageOf(error)}\n${next}`);
     } finally {
       this.#builds.delete(variant);
