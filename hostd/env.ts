@@ -8,7 +8,7 @@ import { DEFAULT_UID_RANGE } from './jail/uids.ts';
 import { parseStoreLocation } from './storage/replicas/open-store.ts';
 
 /* hostd's settings, read once at start. Only composition roots import this. An empty variable counts as unset. */
-const envSchema = z.object({
+export const envSchema = z.object({
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   HOSTD_DATA_DIR: z.string().default(path.resolve(import.meta.dirname, '..', '.warren', 'hostd')),
   HOSTD_PORT: z.coerce.number().int().min(0).max(65535).default(7402),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { GITHUB_URL } from './auth/github.ts';
+import { OPENAI_BASE_URL, OPENAI_MODEL } from './gateway/provider.ts';
 
 /*
  * The web process's settings, read once at start. Only composition roots import this; everything else receives values.
@@ -12,7 +13,7 @@ const secret = needed('at least 32 characters, made with `openssl rand -base64 3
   'must be at least 32 characters: make one with `openssl rand -base64 32`',
 );
 
-const envSchema = z
+export const envSchema = z
   .object({
     NODE_ENV: z.enum(['development', 'production', 'test']).default('production'),
     LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -39,8 +40,8 @@ const envSchema = z
     /** Lets organizations share a host that does not keep their machines apart: for evaluation, or where all of them trust each other. */
     WARREN_ALLOW_WEAK_ISOLATION: z.stringbool().default(false),
     OPENAI_API_KEY: z.string().optional(),
-    OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
-    WARREN_MODEL: z.string().default('gpt-5.1-codex'),
+    OPENAI_BASE_URL: z.url().default(OPENAI_BASE_URL),
+    WARREN_MODEL: z.string().default(OPENAI_MODEL),
     /** Set by `npm start` where it made a demo organization; shown on the sign-in page. */
     WARREN_DEMO_EMAIL: z.email().optional(),
     GITHUB_ID: z.string().optional(),

@@ -1,9 +1,15 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { chooseProvider, describeProvider, type ModelProvider } from '../server/gateway/provider.ts';
+import {
+  chooseProvider,
+  describeProvider,
+  type ModelProvider,
+  OPENAI_BASE_URL,
+  OPENAI_MODEL,
+} from '../server/gateway/provider.ts';
 
 /* The worker's settings, read once at start by main.ts only. An empty variable counts as unset. */
-const envSchema = z
+export const envSchema = z
   .object({
     LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
     WARREN_DATA_DIR: z.string().default(path.resolve(import.meta.dirname, '..', '.warren')),
@@ -27,8 +33,8 @@ const envSchema = z
     HOSTD_TOKEN: z.string().min(1, 'is needed: the bearer token that hostd was started with'),
     FORGE_DIR: z.string().optional(),
     OPENAI_API_KEY: z.string().optional(),
-    OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
-    WARREN_MODEL: z.string().default('gpt-5.1-codex'),
+    OPENAI_BASE_URL: z.url().default(OPENAI_BASE_URL),
+    WARREN_MODEL: z.string().default(OPENAI_MODEL),
     /** Lets organizations share a host that does not keep their machines apart: for evaluation, or where all of them trust each other. */
     WARREN_ALLOW_WEAK_ISOLATION: z.stringbool().default(false),
     /** Sessions driven at once by this process; each waits most of the time. */

@@ -5,7 +5,9 @@ export type ModelProvider =
   | { kind: 'demo'; model: typeof DEMO_MODEL };
 
 export const DEMO_MODEL = 'warren-demo';
-const OPENAI_BASE_URL = 'https://api.openai.com/v1';
+export const OPENAI_BASE_URL = 'https://api.openai.com/v1';
+/** Asked for where nothing else is set. */
+export const OPENAI_MODEL = 'gpt-5.1-codex';
 
 export type ProviderSettings = { OPENAI_API_KEY?: string; OPENAI_BASE_URL: string; WARREN_MODEL: string };
 
