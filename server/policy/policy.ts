@@ -37,7 +37,7 @@ const PACKAGE_HOSTS = [
 export const orgPolicySchema = z.object({
   /** Models sessions may use; null allows every model the installation is configured with. */
   allowedModels: z.array(z.string()).nullable().default(null),
-  /** What machines may reach beside git, models and npm, which have names of their own. Everything else is refused. */
+  /** What machines may reach beside git, models, npm and Debian's archives, which have names of their own. Everything else is refused. */
   egress: z
     .array(egressRule)
     .max(RULES_MAX)
