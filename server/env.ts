@@ -37,7 +37,7 @@ export const envSchema = z
     HOSTD_TOKEN: needed('the bearer token that hostd was started with'),
     // Never a default here: the bundler takes a path in code for an asset and reads everything below it, disk images too.
     FORGE_DIR: needed('the directory of the built-in forge’s repositories, such as /var/lib/warren/forge'),
-    /** Lets organizations share a host that does not keep their machines apart: for evaluation, or where all of them trust each other. */
+    /** Lets organizations share a host that does not keep them apart: for evaluation, or where all of them trust each other. */
     WARREN_ALLOW_WEAK_ISOLATION: z.stringbool().default(false),
     OPENAI_API_KEY: z.string().optional(),
     OPENAI_BASE_URL: z.url().default(OPENAI_BASE_URL),

@@ -35,7 +35,7 @@ export const envSchema = z
     OPENAI_API_KEY: z.string().optional(),
     OPENAI_BASE_URL: z.url().default(OPENAI_BASE_URL),
     WARREN_MODEL: z.string().default(OPENAI_MODEL),
-    /** Lets organizations share a host that does not keep their machines apart: for evaluation, or where all of them trust each other. */
+    /** Lets organizations share a host that does not keep them apart: for evaluation, or where all of them trust each other. */
     WARREN_ALLOW_WEAK_ISOLATION: z.stringbool().default(false),
     /** Sessions driven at once by this process; each waits most of the time. */
     WARREN_SESSIONS_MAX: z.coerce.number().int().min(1).max(500).default(20),

@@ -16,7 +16,8 @@ export type ReviewThread = ApiOutputs['changes']['get']['threads'][number];
 
 type Props = {
   thread: ReviewThread;
-  agentName: string /** Say which line it was about: it is not shown at that line. */;
+  agentName: string;
+  /** Say which line it was about: it is not shown at that line. */
   showPlace?: boolean;
 };
 

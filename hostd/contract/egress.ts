@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /*
  * What a machine may reach, and what became of each attempt. hostd takes these as they come and is strict in reading them: a rule
- * that does not parse allows nothing. People's input is checked, and brought into its canonical form, by egress-rule.ts.
+ * that does not parse allows nothing. People's input is checked, and brought into its canonical form, by server/egress/contract.ts.
  */
 const MEBIBYTE = 1024 * 1024;
 const GIBIBYTE = 1024 * MEBIBYTE;

@@ -25,8 +25,8 @@ const IMAGE_HOSTNAME = 'warren';
 type Stamp = (step: string) => void;
 
 /**
- * Makes the machine and waits until its guest answers, after a cold boot over SSH too. Repeating the call returns the machine that is there. When a step
- * fails nothing is left of it.
+ * Makes the machine and waits until its guest answers, after a cold boot over SSH too. Repeating the call returns the machine that
+ * is there. When a step fails nothing is left of it.
  */
 export async function createMachine(ctx: MachineContext, machineId: string, input: CreateMachine): Promise<MachineView> {
   const requestedAt = performance.now();

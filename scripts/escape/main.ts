@@ -12,9 +12,10 @@ import { isFailure, markdown, summarize, tally } from './report.ts';
 import { World } from './world.ts';
 
 /*
- * `npm run escape-matrix [-- --json] [--only=CATEGORY,…] [--details=FILE] [--markdown=FILE] [--once] [--verbose]`: a hostile machine on a real hostd
- * of its own tries to reach what is outside: freshly booted, resumed and forked. Exit code 0 only when nothing got through,
- * every attempt was made, and every detector was seen to work. `--once` leaves out what is repeated resumed and forked.
+ * `npm run escape-matrix [-- --json] [--only=CATEGORY,…] [--details=FILE] [--markdown=FILE] [--once] [--verbose]`: a hostile
+ * machine on a real hostd of its own tries to reach what is outside: freshly booted, resumed and forked. Exit code 0 only when
+ * nothing got through, every attempt was made, and every detector was seen to work. `--once` leaves out what is repeated resumed
+ * and forked.
  */
 const CALM_MS = 8_000;
 

@@ -6,7 +6,7 @@ import { toolDiffs, toolOutput, toPlainText, toToolInput } from './tool-content.
 /*
  * One turn as people see it: agent frames folded into timeline events, purely. A `put` names its row by a key that is
  * unique within the turn; the same key again means the same row with newer content, so streaming text and a tool's
- * progress change one row in place. Where rows are stored is store-frames.ts's business.
+ * progress change one row in place. Where rows are stored is store-lines.ts's business.
  */
 export type TimelinePut = { key: string; event: TimelineEvent };
 

@@ -15,8 +15,9 @@ export type EgressInput = {
 };
 
 /**
- * What a machine may reach, and with which of the organization's secrets: git and models by names that carry its grant, added outside the machine, and the
- * organization's allow-list. A machine that runs checks gets no models: code under test has no business there.
+ * What a machine may reach, and with which of the organization's secrets: git and models by names that carry its grant, added
+ * outside the machine, and the organization's allow-list. Only a session's machine gets models: set-up of a template and code under
+ * test have no business there.
  */
 export function machineEgress({ policy, secrets, grant, grantSecret, internalUrl, now }: EgressInput): EgressPolicy {
   const token = signGrant(grantSecret, { ...grant, exp: Math.floor(now.getTime() / 1000) + GRANT_SECONDS_MAX });
