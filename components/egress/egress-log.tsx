@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Globe, KeyRound, RefreshCw } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
+import { FIXABLE_REASONS } from '../../hostd/contract/egress.ts';
 import { type ApiOutputs, useTRPCClient } from '../api/trpc.ts';
 import { useCanAdminister, useOrg } from '../layout/org-context.tsx';
 import { Badge } from '../ui/badge.tsx';
@@ -12,7 +13,7 @@ import { EmptyState, ErrorNote } from '../ui/notes.tsx';
 import { Segmented } from '../ui/segmented.tsx';
 import { Loading } from '../ui/spinner.tsx';
 import { Ago } from '../ui/time.tsx';
-import { describeReason, FIXABLE } from './reasons.ts';
+import { describeReason } from './reasons.ts';
 import { RuleDialog } from './rule-dialog.tsx';
 import { type RuleDraft, ruleFor } from './rule-draft.ts';
 
@@ -76,7 +77,11 @@ export function EgressLog({ sessionId, isLive }: Props) {
       {rows.length > 0 && (
         <ul className="divide-y rounded-lg border bg-surface">
           {rows.map((row) => (
-            <LogRow key={row.id} row={row} onAllow={mayAllow && FIXABLE.has(row.reason) ? () => setDraft(ruleFor(row)) : null} />
+            <LogRow
+              key={row.id}
+              row={row}
+              onAllow={mayAllow && FIXABLE_REASONS.some((reason) => reason === row.reason) ? () => setDraft(ruleFor(row)) : null}
+            />
           ))}
         </ul>
       )}

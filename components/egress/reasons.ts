@@ -1,5 +1,7 @@
+import { EGRESS_REASONS, type EgressReason } from '../../hostd/contract/egress.ts';
+
 /** hostd's word for why a request went through or did not, in people's words. */
-const REASONS: Record<string, string> = {
+const REASONS: Record<EgressReason, string> = {
   service: 'Warren’s own service',
   rule: 'a rule',
   inspect: 'TLS is looked into',
@@ -15,7 +17,7 @@ const REASONS: Record<string, string> = {
   nested: 'tunnel inside a tunnel',
   host_mismatch: 'another host inside the tunnel',
   sni: 'TLS for another host',
-  not_tls: 'neither TLS nor HTTP',
+  tls: 'no TLS could be agreed on',
   bad_request: 'not a request',
   too_large: 'too large',
   too_many: 'too many connections',
@@ -29,8 +31,9 @@ const REASONS: Record<string, string> = {
 };
 
 export function describeReason(reason: string): string {
-  return REASONS[reason] ?? reason;
+  return isReason(reason) ? REASONS[reason] : reason;
 }
 
-/** Denials that a rule can change. */
-export const FIXABLE: ReadonlySet<string> = new Set(['not_listed', 'bad_port', 'method', 'path', 'websocket']);
+function isReason(reason: string): reason is EgressReason {
+  return (EGRESS_REASONS as readonly string[]).includes(reason);
+}

@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 /*
  * What a machine may reach, and what became of each attempt. hostd takes these as they come and is strict in reading them: a rule
- * that does not parse allows nothing. People's input is checked, and brought into its canonical form, by server/egress/contract.ts.
+ * that does not parse allows nothing. People's input is checked, and brought into its canonical form, by
+ * server/egress/contract.ts.
  */
 const MEBIBYTE = 1024 * 1024;
 const GIBIBYTE = 1024 * MEBIBYTE;
@@ -29,6 +30,7 @@ export type EgressMode = (typeof EGRESS_MODES)[number];
 /** Methods a rule can name. `GET` includes `HEAD`. */
 export const EGRESS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
+/** One line of the allow-list. */
 export const egressRuleSchema = z.object({
   /** Names the rule in the log. */
   id: z.string().max(60).default(''),
@@ -97,16 +99,58 @@ export type EgressPolicy = z.infer<typeof egressPolicySchema>;
 export type EgressPolicyInput = z.input<typeof egressPolicySchema>;
 
 export const EGRESS_DECISIONS = ['allow', 'deny'] as const;
+
+/** Why a request went through or did not. */
+export const EGRESS_REASONS = [
+  // Allowed.
+  'service',
+  'rule',
+  /** A tunnel whose requests are decided one by one. */
+  'inspect',
+  // Allowed, but nothing came of it.
+  'upstream_error',
+  'untrusted',
+  // Denied.
+  'not_listed',
+  'bad_port',
+  'bad_host',
+  /** Only names are allowed. */
+  'address',
+  /** The name leads inside. */
+  'private_address',
+  'method',
+  'path',
+  /** Servers read this path in different ways. */
+  'bad_path',
+  'websocket',
+  /** CONNECT inside CONNECT. */
+  'nested',
+  'host_mismatch',
+  /** The tunnel is for one host, the TLS in it for another or for none. */
+  'sni',
+  /** The handshake failed. */
+  'tls',
+  'bad_request',
+  'headers_too_large',
+  'too_large',
+  'too_many',
+  'rate',
+  'idle',
+  /** hostd was started anew and was not given the rules in time. */
+  'no_policy',
+  /** The control plane collects no decisions. */
+  'log_full',
+] as const;
+export type EgressReason = (typeof EGRESS_REASONS)[number];
+
+/** Denials that a rule can change. */
+export const FIXABLE_REASONS: readonly EgressReason[] = ['not_listed', 'bad_port', 'method', 'path', 'websocket'];
+
 export const egressLogEntrySchema = z.object({
   seq: z.number().int(),
   at: z.iso.datetime(),
   decision: z.enum(EGRESS_DECISIONS),
-  /**
-   * Allowed: `service`, `rule`; `upstream_error` when the host then did not answer. Denied: `not_listed`, `bad_port`, `bad_host`,
-   * `address` (only names are allowed), `private_address` (the name leads inside), `method`, `path`, `bad_path` (a path that
-   * servers read differently), `websocket`, `nested` (CONNECT inside CONNECT), `too_large`, `too_many`,
-   * `log_full` (the control plane collects no decisions), `no_policy` (hostd was started anew and was not given the rules in time).
-   */
+  /** One of EGRESS_REASONS; any text is taken, so that a newer host's decisions are stored too. */
   reason: z.string(),
   method: z.string(),
   host: z.string(),

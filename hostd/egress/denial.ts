@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { FIXABLE_REASONS } from '../contract/egress.ts';
 import type { DenyReason } from './decide.ts';
 
 export type RefusalReason =
@@ -58,7 +59,6 @@ const WHY: Record<RefusalReason, string> = {
     'decisions about this machine are not being collected, and what cannot be logged does not happen; is the worker running?',
 };
 
-const FIXABLE: readonly RefusalReason[] = ['not_listed', 'bad_port', 'method', 'path', 'websocket'];
 const LIMITS: readonly RefusalReason[] = ['too_large', 'too_many', 'rate'];
 
 /** As much of a status line's text as apt reads is 359 characters; names are up to 253. */
@@ -75,7 +75,7 @@ export function isDenial(reason: RefusalReason): boolean {
 export function refusal(reason: RefusalReason, host: string, port: number, detail?: string): Refusal {
   const lines = [`Warren did not let this machine reach ${host === '' ? 'a host' : `${host}:${port}`}: ${WHY[reason]}.`];
   if (detail) lines.push(detail);
-  if (FIXABLE.includes(reason)) {
+  if (FIXABLE_REASONS.includes(reason)) {
     lines.push(
       'An admin of the organization can allow it: Settings, Egress; or one click on this line in the session’s Egress tab.',
     );

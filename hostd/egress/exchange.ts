@@ -1,3 +1,4 @@
+import type { EgressReason } from '../contract/egress.ts';
 import { ByteCounter } from './byte-counter.ts';
 import type { MachineJournal } from './journal.ts';
 import { toLogEntry } from './log.ts';
@@ -30,7 +31,7 @@ export class Exchange {
     return made;
   }
 
-  end(decision: 'allow' | 'deny', reason: string, status: number | null): void {
+  end(decision: 'allow' | 'deny', reason: EgressReason, status: number | null): void {
     if (!this.#open) return;
     this.#open = false;
     const { up, down } = this.#counters;
