@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat, statfs } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -8,16 +8,17 @@ import type { HostEnv } from '../env.ts';
 import { messageOf } from '../errors.ts';
 import { currentImageIds } from '../guest/image/recipe.ts';
 import { decideAccelerator } from '../hypervisor/accelerator.ts';
+import { SANDBOX } from '../hypervisor/qemu/args.ts';
 import { QEMU, qemuFacts } from '../hypervisor/qemu/platform.ts';
 import { openJails } from '../jail/privileges.ts';
+import { PROGRAM_DIRS } from '../jail/tree.ts';
 import { jailOptionsOf } from '../open-host.ts';
+import { exists } from '../storage/files.ts';
 import { findImage } from '../storage/images.ts';
 import { type Layout, layoutOf } from '../storage/layout.ts';
 import { prepareDataDir, type Volume } from '../storage/volume.ts';
 
 const run = promisify(execFile);
-const PROGRAM_DIRS = ['/usr/bin', '/usr/sbin', '/sbin', '/bin'];
-const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
 const VULNERABILITIES = '/sys/devices/system/cpu/vulnerabilities';
 
 /** What was read, or why it could not be. */
@@ -114,11 +115,8 @@ async function findMissingPackages(): Promise<string[]> {
   };
   const missing = new Set<string>();
   for (const [program, name] of Object.entries(needs)) {
-    const found = await Promise.any(PROGRAM_DIRS.map((dir) => access(path.join(dir, program)))).then(
-      () => true,
-      () => false,
-    );
-    if (!found) missing.add(name);
+    const found = await Promise.all(PROGRAM_DIRS.map((dir) => exists(path.join(dir, program))));
+    if (!found.includes(true)) missing.add(name);
   }
   return [...missing];
 }

@@ -1,5 +1,6 @@
-import { access, readFile, realpath, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { exists } from '../storage/files.ts';
 
 /** `major:minor` of the whole disk that holds `dir`, which is what io.max wants; null for file systems on no single disk (btrfs, overlay). */
 export async function findIoDevice(dir: string, sys = '/sys/dev/block'): Promise<string | null> {
@@ -18,11 +19,4 @@ export function deviceName(dev: number): string {
   const major = ((wide >> 8n) & 0xfffn) | ((wide >> 32n) & ~0xfffn);
   const minor = (wide & 0xffn) | ((wide >> 12n) & 0xffffff00n);
   return `${major}:${minor}`;
-}
-
-function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { access, chmod, constants, copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, constants, copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { HostdError } from '../errors.ts';
-import { isErrno } from '../storage/files.ts';
+import { exists, isErrno } from '../storage/files.ts';
 
 /*
  * The file system that a jailed QEMU sees beside its machine's files: copies of its binary, the libraries that the loader
@@ -12,7 +12,8 @@ import { isErrno } from '../storage/files.ts';
  * and an upgrade of the packages changes nothing under a running machine. Made once per set of files.
  */
 const run = promisify(execFile);
-const PROGRAM_DIRS = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/sbin', '/sbin'];
+/** Where hostd's programs are looked for, whatever its PATH is. */
+export const PROGRAM_DIRS = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/sbin', '/sbin'];
 /** All that a machine without display and network device loads. */
 const FIRMWARE = ['bios-256k.bin', 'kvmvapic.bin', 'linuxboot_dma.bin', 'pvh.bin'];
 /** Distributions build emulation into QEMU or put it into a module here. */
@@ -91,11 +92,4 @@ export async function pruneTrees(parent: string, keep: JailTree): Promise<void> 
 async function present(files: readonly string[]): Promise<string[]> {
   const found = await Promise.all(files.map((file) => exists(file)));
   return files.filter((_, index) => found[index]);
-}
-
-function exists(file: string, mode: number = constants.F_OK): Promise<boolean> {
-  return access(file, mode).then(
-    () => true,
-    () => false,
-  );
 }

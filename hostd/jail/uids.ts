@@ -1,7 +1,7 @@
-import { access, mkdir, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HostdError } from '../errors.ts';
-import { isErrno } from '../storage/files.ts';
+import { exists, isErrno } from '../storage/files.ts';
 
 /*
  * Which user id belongs to which machine, on the whole host: a symbolic link per id, named by the id and pointing at the
@@ -104,11 +104,4 @@ export class Uids {
     const targets = await Promise.all(names.map((name) => readlink(path.join(this.#dir, name)).catch(() => '')));
     return names.map((uid, index) => ({ uid, owner: targets[index]! }));
   }
-}
-
-function exists(dir: string): Promise<boolean> {
-  return access(dir).then(
-    () => true,
-    () => false,
-  );
 }

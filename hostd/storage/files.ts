@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, link, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, copyFile, link, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { HostdError } from '../errors.ts';
@@ -16,6 +16,14 @@ export async function readIfExists(file: string): Promise<string | null> {
     if (isErrno(error, 'ENOENT')) return null;
     throw error;
   }
+}
+
+/** @param mode what this process must be allowed to do with it, such as `X_OK` */
+export function exists(file: string, mode: number = constants.F_OK): Promise<boolean> {
+  return access(file, mode).then(
+    () => true,
+    () => false,
+  );
 }
 
 export function isErrno(error: unknown, code: string): boolean {

@@ -10,6 +10,8 @@ const PVH_ROM = 'pvh.bin';
 /** A restore needs the ROM that a kernel start brings along, but not the kernel. */
 const RESTORE_ARGS = ['-option-rom', PVH_ROM, '-incoming', 'defer'];
 const MIB = 1024 * 1024;
+/** The system call filter that every QEMU runs under. */
+export const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
 
 /** What QEMU has open from its start, in this order after STATUS_FD: its listening sockets and the file a device state comes in. */
 export const INHERITED = ['qmp', 'agent', 'ssh', 'inbox'] as const;
@@ -56,7 +58,7 @@ function machineArgs(spec: VmSpec | SpareSpec, accelerator: Accelerator, generat
   ];
   return [
     ...['-name', nameOf(spec.socketDir), '-nodefaults', '-no-user-config', '-display', 'none'],
-    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-sandbox', SANDBOX],
     ...['-machine', `${spec.machineType},usb=off,sata=off,smbus=off,vmport=off,suppress-vmdesc=on${machineOptions}`],
     // With `suppress-vmdesc` the form in which a device state without memory is written, and so must be read.
     ...['-global', 'migration.send-configuration=off'],
