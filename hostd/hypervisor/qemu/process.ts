@@ -6,6 +6,7 @@ import { HostdError } from '../../errors.ts';
 import { STATUS_FD } from '../../jail/argv.ts';
 import { isErrno } from '../../storage/files.ts';
 import type { ProcessRef } from '../driver.ts';
+import { parseProcStat } from '../proc-stat.ts';
 
 /*
  * The only place that starts and ends processes. A process is always named by pid and start time; a pid alone may be someone
@@ -20,9 +21,6 @@ const TAIL_BYTES = 4096;
 const SIGNALLED = 128;
 const HARMLESS = /doesn't support requested feature/;
 
-/** The kernel's USER_HZ, which is 100 on every architecture Linux still builds for with glibc. */
-const TICK_MS = 10;
-
 type Sighting = { startTimeTicks: string; isZombie: boolean; cpuMs: number };
 
 async function look(pid: number): Promise<Sighting | null> {
@@ -33,11 +31,9 @@ async function look(pid: number): Promise<Sighting | null> {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return null;
     throw error;
   }
-  // The name in parentheses may hold spaces and parentheses itself.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state, startTimeTicks] = [fields[0], fields[19]];
-  if (startTimeTicks === undefined) return null;
-  const cpuMs = (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  const found = parseProcStat(text);
+  if (found === null) return null;
+  const { state, startTimeTicks, cpuMs } = found;
   if (state !== 'Z' && state !== 'X') return { startTimeTicks, isZombie: false, cpuMs };
   // The first thread may have ended while others still hold the memory.
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
