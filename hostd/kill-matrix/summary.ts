@@ -14,12 +14,15 @@ export type Summary = {
   byVictim: Record<string, { faults: number; broken: number }>;
 };
 
+/** @param share from 0 to 1; one of the samples, rounded. Null when there are none */
+export function percentile(samples: readonly number[], share: number): number | null {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const found = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+  return found === undefined ? null : Math.round(found);
+}
+
 export function summarize(rows: Row[]): Summary {
-  const times = rows.flatMap(({ outcome }) => outcome.recoveryMs ?? []).sort((a, b) => a - b);
-  const quantile = (share: number) => {
-    const at = times[Math.min(times.length - 1, Math.floor(share * times.length))];
-    return at === undefined ? null : Math.round(at);
-  };
+  const times = rows.flatMap(({ outcome }) => outcome.recoveryMs ?? []);
   const byVictim: Summary['byVictim'] = {};
   for (const { victim, outcome } of rows) {
     const row = byVictim[victim] ?? { faults: 0, broken: 0 };
@@ -29,8 +32,8 @@ export function summarize(rows: Row[]): Summary {
     kills: rows.length,
     points: new Set(rows.map(({ verb, point }) => `${verb} ${point}`)).size,
     brokenInvariants: rows.reduce((sum, { outcome }) => sum + outcome.broken.length, 0),
-    recoveryMsP50: quantile(0.5),
-    recoveryMsP95: quantile(0.95),
+    recoveryMsP50: percentile(times, 0.5),
+    recoveryMsP95: percentile(times, 0.95),
     byVictim,
   };
 }

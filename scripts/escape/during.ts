@@ -16,11 +16,6 @@ export function noSamples(): Samples {
   return { api: [], otherMachine: [] };
 }
 
-export function percentile(samples: readonly number[], share: number): number | null {
-  const sorted = [...samples].sort((a, b) => a - b);
-  return sorted.length === 0 ? null : Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!);
-}
-
 async function timed(work: () => Promise<unknown>, hungMs: number): Promise<number> {
   const startedAt = performance.now();
   const hung = new Promise<never>((_resolve, reject) => {

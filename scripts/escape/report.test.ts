@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { percentile } from '../../hostd/kill-matrix/summary.ts';
 import type { Outcome } from './attempt.ts';
 import { ALL } from './categories.ts';
-import { percentile } from './during.ts';
 import { isFailure, markdown, summarize, tally } from './report.ts';
 import { fill } from './run-probes.ts';
 

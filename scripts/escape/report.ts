@@ -1,5 +1,6 @@
+import { percentile } from '../../hostd/kill-matrix/summary.ts';
 import type { Category, Outcome } from './attempt.ts';
-import { percentile, type Samples } from './during.ts';
+import type { Samples } from './during.ts';
 
 export type Tally = { attempts: number; through: number; notTried: number };
 
