@@ -62,6 +62,7 @@ export const machineSourceSchema = z.discriminatedUnion('kind', [
 ]);
 export type MachineSource = z.infer<typeof machineSourceSchema>;
 
+/** What a machine is made from and how large it is. Asked again, the machine that is there stays as it is. */
 export const createMachineSchema = z.object({
   /** Fencing number; hostd refuses a verb that carries a lower one than it has seen for this machine. */
   lease: z.number().int().min(1),
@@ -80,7 +81,6 @@ export type CreateMachine = z.infer<typeof createMachineSchema>;
 
 /** `starting` until the guest answered once; `exited` when QEMU is gone without a suspend or delete (crash, host reboot). */
 export const MACHINE_STATES = ['starting', 'running', 'suspending', 'exited'] as const;
-export type MachineState = (typeof MACHINE_STATES)[number];
 
 export const machineViewSchema = z.object({
   machineId: idSchema,
@@ -162,6 +162,7 @@ export function holdsMemory({ deviceStateSha256 }: Pick<SnapshotManifest, 'devic
   return deviceStateSha256 !== '';
 }
 
+/** A snapshot as this host has it, and what there is of it in the object store. */
 export const snapshotViewSchema = z.object({
   snapshotId: idSchema,
   manifest: snapshotManifestSchema,
@@ -233,6 +234,7 @@ export const writeBytesSchema = z.object({
 });
 export type WriteBytes = z.input<typeof writeBytesSchema>;
 
+/** One name in a directory of the guest; links are not followed. */
 export const fileEntrySchema = z.object({
   name: z.string(),
   kind: z.enum(['file', 'directory', 'symlink', 'other']),
@@ -241,6 +243,7 @@ export const fileEntrySchema = z.object({
 });
 export type FileEntry = z.infer<typeof fileEntrySchema>;
 
+/** What may still work in a machine, as seen from outside. */
 export const activitySchema = z.object({
   /** Open terminals, and desktops under the name `desktop`, with the time of their last input. */
   terminals: z.array(z.object({ name: z.string(), lastInputAt: z.iso.datetime() })),
@@ -266,6 +269,7 @@ export type PtyControl = z.infer<typeof ptyControlSchema>;
 export const isolationLackSchema = z.object({ what: z.string(), found: z.string(), why: z.string(), fix: z.string() });
 export type IsolationLack = z.infer<typeof isolationLackSchema>;
 
+/** What a host is, how much room it has, and how well it keeps machines apart. */
 export const hostViewSchema = z.object({
   hostId: z.string(),
   version: z.string(),

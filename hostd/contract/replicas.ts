@@ -24,6 +24,7 @@ export const storeKeySchema = z.object({
 });
 export type StoreKeyInput = z.infer<typeof storeKeySchema>;
 
+/** Under which key a snapshot is copied, and what retention may make of the copy. */
 export const replicateSchema = z.object({
   key: storeKeySchema,
   /** Retention counts within a group; opaque to hostd. */
@@ -41,6 +42,7 @@ export const fetchSnapshotSchema = z.object({
 });
 export type FetchSnapshot = z.infer<typeof fetchSnapshotSchema>;
 
+/** Whose store is cleared, and by which rules its snapshots grow old. */
 export const collectSchema = z.object({
   key: storeKeySchema,
   /** Absent: no snapshot goes. One that any given rule keeps stays. */
