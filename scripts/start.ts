@@ -102,7 +102,7 @@ async function buildWeb(settings: Settings, ctx: StageContext): Promise<string> 
       {
         argv: ['next', 'build'],
         cwd: ROOT,
-        env: { NODE_ENV: 'production', WARREN_URL: settings.url },
+        env: { NODE_ENV: 'production' },
         logPath: path.join(settings.logsDir, 'web-build.log'),
         nextStep: 'mend what the log names, then run npm start again',
       },

@@ -7,12 +7,12 @@ const CONTROL = cn(
   'disabled:opacity-60 aria-invalid:border-bad aria-invalid:focus:ring-bad/30',
 );
 
-type Common = { label: string; error?: string | null; hint?: ReactNode; hideLabel?: boolean };
+type Common = { label: string; error?: string | null; hint?: ReactNode };
 
-function Wrapped({ id, label, error, hint, hideLabel, children }: Common & { id: string; children: ReactNode }) {
+function Wrapped({ id, label, error, hint, children }: Common & { id: string; children: ReactNode }) {
   return (
     <div className="flex flex-col gap-1">
-      <label htmlFor={id} className={cn('font-medium text-xs', hideLabel && 'sr-only')}>
+      <label htmlFor={id} className="font-medium text-xs">
         {label}
       </label>
       {children}
@@ -36,28 +36,21 @@ function described(id: string, { error, hint }: Pick<Common, 'error' | 'hint'>) 
   return hint ? ({ 'aria-describedby': `${id}-hint` } as const) : {};
 }
 
-export function TextField({ label, error, hint, hideLabel, className, ...rest }: Common & InputHTMLAttributes<HTMLInputElement>) {
+export function TextField({ label, error, hint, className, ...rest }: Common & InputHTMLAttributes<HTMLInputElement>) {
   const made = useId();
   const id = rest.id ?? made;
   return (
-    <Wrapped id={id} label={label} error={error} hint={hint} hideLabel={hideLabel}>
+    <Wrapped id={id} label={label} error={error} hint={hint}>
       <input id={id} className={cn(CONTROL, 'h-9', className)} {...described(id, { error, hint })} {...rest} />
     </Wrapped>
   );
 }
 
-export function TextArea({
-  label,
-  error,
-  hint,
-  hideLabel,
-  className,
-  ...rest
-}: Common & TextareaHTMLAttributes<HTMLTextAreaElement>) {
+export function TextArea({ label, error, hint, className, ...rest }: Common & TextareaHTMLAttributes<HTMLTextAreaElement>) {
   const made = useId();
   const id = rest.id ?? made;
   return (
-    <Wrapped id={id} label={label} error={error} hint={hint} hideLabel={hideLabel}>
+    <Wrapped id={id} label={label} error={error} hint={hint}>
       <textarea
         id={id}
         className={cn(CONTROL, 'min-h-20 resize-y py-2 leading-5', className)}
@@ -68,18 +61,11 @@ export function TextArea({
   );
 }
 
-export function SelectField({
-  label,
-  error,
-  hint,
-  hideLabel,
-  className,
-  ...rest
-}: Common & SelectHTMLAttributes<HTMLSelectElement>) {
+export function SelectField({ label, error, hint, className, ...rest }: Common & SelectHTMLAttributes<HTMLSelectElement>) {
   const made = useId();
   const id = rest.id ?? made;
   return (
-    <Wrapped id={id} label={label} error={error} hint={hint} hideLabel={hideLabel}>
+    <Wrapped id={id} label={label} error={error} hint={hint}>
       <select id={id} className={cn(CONTROL, 'h-9 pr-8', className)} {...described(id, { error, hint })} {...rest} />
     </Wrapped>
   );

@@ -2,6 +2,7 @@ import type { Organization, Session } from '../../prisma/generated/client.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Tx } from '../db.ts';
 import { AppError } from '../errors.ts';
+import { sessionBranch } from '../forge/refs.ts';
 import { newId } from '../ids.ts';
 import { decide, type PolicyActor, parseOrgPolicy } from '../policy/policy.ts';
 import { appendEvent } from './append-event.ts';
@@ -58,7 +59,7 @@ export async function createSession(tx: Tx, input: NewSession): Promise<Session>
       createdById: actor.userId,
       title: input.title?.trim() || titleOf(prompt),
       state: 'created',
-      branch: `warren/${sessionId}`,
+      branch: sessionBranch(sessionId),
       baseSha: input.baseSha,
       agentName: input.agentName,
       modelName: model.name,

@@ -32,8 +32,6 @@ export type TestClone = {
   commit: (files: Record<string, string>, subject?: string) => Promise<string>;
 };
 
-export type TestForge = ReturnType<typeof setUpForge>;
-
 /** The internal listener on a free port over real bare repositories, and real git clients to use it with. */
 export function setUpForge({ db }: TestDatabase, gateway: Partial<Pick<GatewayDeps, 'models' | 'relay'>> = {}) {
   const clock = systemClock;
