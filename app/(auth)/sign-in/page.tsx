@@ -8,7 +8,7 @@ import { getRequestContext } from '../../server-api.ts';
 export const metadata: Metadata = { title: 'Sign in' };
 export const dynamic = 'force-dynamic';
 
-type Props = { searchParams: Promise<{ next?: string; callbackUrl?: string; error?: string }> };
+type Props = { searchParams: Promise<{ next?: string | string[]; error?: string }> };
 
 export default async function SignInPage({ searchParams }: Props) {
   const { next, error } = await searchParams;
