@@ -1,5 +1,4 @@
 import type { Socket } from 'socket.io';
-import { WebSocket } from 'ws';
 import { recordAudit } from '../audit/record.ts';
 import { hasRole } from '../auth/roles.ts';
 import type { SignedInUser } from '../auth/session.ts';
@@ -14,8 +13,9 @@ import {
   desktopRefSchema,
   type ServerEvents,
 } from '../realtime/contract.ts';
-import { endReason, openHostSocket } from '../realtime/host-socket.ts';
-import { openMachinePath, refuse } from '../realtime/open-machine-path.ts';
+import { openHostSocket } from '../realtime/host-socket.ts';
+import { type MachineSocket, MachineSockets } from '../realtime/machine-sockets.ts';
+import { openMachinePath, type Refusal, refuse } from '../realtime/open-machine-path.ts';
 import type { Services } from '../services.ts';
 import { FlowControl } from '../terminal/flow-control.ts';
 
@@ -23,7 +23,7 @@ import { FlowControl } from '../terminal/flow-control.ts';
  * Desktops of one browser connection: RFB bytes between the page and hostd, nothing kept. Everybody in the organization may look;
  * whether input passes is decided here, once, by role, and enforced by hostd message by message.
  */
-type Desktop = { orgId: string; orgSlug: string; sessionId: string; viewOnly: boolean; vnc: WebSocket; flow: FlowControl };
+type Desktop = MachineSocket & { viewOnly: boolean; flow: FlowControl };
 
 const DESKTOPS_MAX = 4;
 
@@ -31,14 +31,22 @@ export class DesktopRelay {
   readonly #services: Services;
   readonly #socket: Socket<ClientEvents, ServerEvents>;
   readonly #user: SignedInUser;
-  readonly #desktops = new Map<string, Desktop>();
-  /** The newest wish to open a session's desktop. One that was withdrawn or repeated meanwhile is not followed. */
-  readonly #wishes = new Map<string, symbol>();
+  readonly #desktops: MachineSockets<Desktop>;
 
   constructor(services: Services, socket: Socket<ClientEvents, ServerEvents>, user: SignedInUser) {
     this.#services = services;
     this.#socket = socket;
     this.#user = user;
+    this.#desktops = new MachineSockets({
+      services,
+      what: 'desktop',
+      max: DESKTOPS_MAX,
+      onData: ({ sessionId, flow }, data) => {
+        flow.sent(data.length);
+        socket.emit('desktop.output', { sessionId, data });
+      },
+      onEnd: ({ sessionId }, reason) => socket.emit('desktop.ended', { sessionId, reason }),
+    });
   }
 
   listen(): void {
@@ -52,51 +60,41 @@ export class DesktopRelay {
     });
     this.#socket.on('desktop.input', (input) => {
       const parsed = desktopInputSchema.safeParse(input);
-      if (parsed.success) this.#find(parsed.data.sessionId)?.vnc.send(parsed.data.data);
+      if (parsed.success) this.#desktops.find(parsed.data.sessionId)?.socket.send(parsed.data.data);
     });
     this.#socket.on('desktop.consumed', (input) => {
       const parsed = desktopConsumedSchema.safeParse(input);
-      if (parsed.success) this.#find(parsed.data.sessionId)?.flow.consumed(parsed.data.bytes);
+      if (parsed.success) this.#desktops.find(parsed.data.sessionId)?.flow.consumed(parsed.data.bytes);
     });
     this.#socket.on('desktop.close', (input) => {
       const parsed = desktopRefSchema.safeParse(input);
-      if (parsed.success) this.#close(parsed.data.sessionId);
+      if (parsed.success) this.#desktops.close(parsed.data.sessionId);
     });
   }
 
   /** Slugs by id of the organizations something is open in. */
   orgSlugs(): Map<string, string> {
-    return new Map([...this.#desktops.values()].map(({ orgId, orgSlug }) => [orgId, orgSlug]));
+    return this.#desktops.orgSlugs();
   }
 
   /** Closes every desktop, or those of one organization. */
   closeAll(orgId?: string): void {
-    for (const [key, desktop] of this.#desktops) if (orgId === undefined || desktop.orgId === orgId) this.#close(key);
+    if (orgId === undefined) this.#desktops.closeAll();
+    else this.#desktops.closeWhere((desktop) => desktop.orgId === orgId);
   }
 
   /** Closes those of one organization that carry input. */
   closeControlled(orgId: string): void {
-    for (const [key, desktop] of this.#desktops) if (desktop.orgId === orgId && !desktop.viewOnly) this.#close(key);
+    this.#desktops.closeWhere((desktop) => desktop.orgId === orgId && !desktop.viewOnly);
   }
 
   async #open(input: unknown): Promise<Ack> {
     const parsed = desktopOpenSchema.safeParse(input);
     if (!parsed.success) return refuse('bad_request', 'Say which session.');
-    const { sessionId } = parsed.data;
-    this.#close(sessionId);
-    if (this.#wishes.size + this.#desktops.size >= DESKTOPS_MAX)
-      return refuse('bad_request', `At most ${DESKTOPS_MAX} desktops can be open.`);
-    const wish = Symbol(sessionId);
-    this.#wishes.set(sessionId, wish);
-    const isWanted = () => this.#socket.connected && this.#wishes.get(sessionId) === wish;
-    try {
-      return await this.#connect(parsed.data, isWanted);
-    } finally {
-      if (this.#wishes.get(sessionId) === wish) this.#wishes.delete(sessionId);
-    }
+    return this.#desktops.open(parsed.data.sessionId, () => this.#connect(parsed.data));
   }
 
-  async #connect(ref: { orgSlug: string; sessionId: string }, isWanted: () => boolean): Promise<Ack> {
+  async #connect(ref: { orgSlug: string; sessionId: string }): Promise<Refusal | { ok: true; entry: Desktop }> {
     const { db, hosts } = this.#services;
     const path = await openMachinePath(this.#services, this.#user, { ...ref, role: 'viewer', what: 'The desktop' });
     if (!path.ok) return path;
@@ -104,49 +102,13 @@ export class DesktopRelay {
     const { sessionId } = ref;
     const viewOnly = !hasRole(path.role, 'developer');
     const host = await hosts.client(machine.hostId);
-    const vnc = await openHostSocket(host.desktop(machine.machineId, { viewOnly }));
+    const socket = await openHostSocket(host.desktop(machine.machineId, { viewOnly }));
     const entry = { orgId, actor: this.#user.id, action: 'desktop.opened', target: sessionId, details: { viewOnly } } as const;
     await withOrg(db, orgId, (tx) => recordAudit(tx, entry)).catch((error) => {
-      vnc.terminate();
+      socket.terminate();
       throw error;
     });
-    if (!isWanted()) {
-      vnc.terminate();
-      return refuse('unavailable', 'The page no longer wants it.');
-    }
-    this.#follow(sessionId, { orgId, orgSlug, sessionId, viewOnly, vnc, flow: new FlowControl(vnc, DESKTOP_WINDOW_BYTES) });
-    return { ok: true };
-  }
-
-  #follow(key: string, desktop: Desktop): void {
-    const { sessionId, vnc, flow } = desktop;
-    this.#desktops.set(key, desktop);
-    vnc.on('message', (data: Buffer) => {
-      // What was on its way when another was opened in its place would break that one's stream.
-      if (this.#desktops.get(key) !== desktop) return;
-      flow.sent(data.length);
-      this.#socket.emit('desktop.output', { sessionId, data });
-    });
-    vnc.on('error', (err) => this.#services.logger.warn({ event: 'desktop.error', sessionId, err }, 'desktop connection failed'));
-    vnc.on('close', (code) => {
-      if (this.#desktops.get(key) !== desktop) return;
-      this.#desktops.delete(key);
-      endReason(this.#services, desktop, code)
-        .catch(() => 'lost' as const)
-        .then((reason) => this.#socket.emit('desktop.ended', { sessionId, reason }));
-    });
-    vnc.resume();
-  }
-
-  #find(key: string): Desktop | undefined {
-    const desktop = this.#desktops.get(key);
-    return desktop?.vnc.readyState === WebSocket.OPEN ? desktop : undefined;
-  }
-
-  #close(key: string): void {
-    this.#wishes.delete(key);
-    const desktop = this.#desktops.get(key);
-    this.#desktops.delete(key);
-    desktop?.vnc.close();
+    const flow = new FlowControl(socket, DESKTOP_WINDOW_BYTES);
+    return { ok: true, entry: { orgId, orgSlug, sessionId, viewOnly, socket, flow } };
   }
 }

@@ -10,6 +10,7 @@ import { newId } from '../ids.ts';
 import { createInternalHandler } from '../internal/listener.ts';
 import { TERMINAL_RESUME_CHARS } from '../terminal/flow-control.ts';
 import { openTestDatabase } from '../testing/database.ts';
+import { fillDisk } from '../testing/fill-disk.ts';
 import { aMember, anOrg, aSession, type TestOrg } from '../testing/fixtures.ts';
 import { testServices } from '../testing/services.ts';
 import {
@@ -396,6 +397,40 @@ describe('terminals', () => {
     await receivedAtLeast(received + line.length);
     client.emit('terminal.consumed', { sessionId, name: 'main', chars: TERMINAL_WINDOW_CHARS * 10 });
     await receivedAtLeast(30 * line.length);
+  });
+
+  it('that were left or asked for again before they opened do not stay open', async () => {
+    const sessionId = await anAwakeSession();
+    const owner = await signedIn(org.ownerId);
+    const left = owner.emitWithAck('terminal.open', request(sessionId));
+    owner.emit('terminal.close', { sessionId, name: 'main' });
+    const replies = [left, ...[1, 2].map(() => owner.emitWithAck('terminal.open', request(sessionId)))];
+    expect((await Promise.all(replies)).filter((reply) => reply.ok)).toHaveLength(1);
+    const live = () => [...machine.clients].filter((guest) => guest.readyState === guest.OPEN);
+    await vi.waitFor(() => expect(live()).toHaveLength(1));
+    owner.disconnect();
+    await vi.waitFor(() => expect(live()).toHaveLength(0));
+  });
+
+  it('are at most sixteen, however they are asked for', async () => {
+    const sessionId = await anAwakeSession();
+    const owner = await signedIn(org.ownerId);
+    const names = Array.from({ length: 20 }, (_, index) => `shell-${index}`);
+    const replies = await Promise.all(
+      names.map((name) => owner.emitWithAck('terminal.open', { ...request(sessionId), name }) as Promise<Ack>),
+    );
+    expect(replies.filter((reply) => reply.ok)).toHaveLength(16);
+    expect(replies.find((reply) => !reply.ok)).toMatchObject({ code: 'bad_request' });
+  });
+
+  it('do not stay open when they cannot be audited', async () => {
+    const sessionId = await anAwakeSession();
+    const owner = await signedIn(org.ownerId);
+    const giveBack = await fillDisk(database, 'AuditEntry');
+    const closed = new Promise((resolve) => machine.once('connection', (guest) => guest.once('close', resolve)));
+    expect(await owner.emitWithAck('terminal.open', request(sessionId))).toMatchObject({ code: 'unavailable' });
+    await closed;
+    await giveBack();
   });
 
   it('close when the person loses the role, and when the page goes', async () => {
