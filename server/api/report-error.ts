@@ -2,6 +2,7 @@ import { TRPCError } from '@trpc/server';
 import { ZodError } from 'zod';
 import { databaseTrouble } from '../database-trouble.ts';
 import { AppError, ERROR_RULES, type ErrorCode } from '../errors.ts';
+import { describeRefusal } from '../hosts/describe-refusal.ts';
 import { isHostError } from '../hosts/host-error.ts';
 import type { Logger } from '../logger.ts';
 
@@ -15,19 +16,13 @@ export type ErrorReport = {
 function asAppError(error: TRPCError): AppError {
   const { cause } = error;
   if (cause instanceof AppError) return cause;
-  if (cause instanceof ZodError) {
+  // What does not parse is the caller's only as input; anything else that does not, such as a stored row, is a fault of ours.
+  if (cause instanceof ZodError && error.code === 'BAD_REQUEST') {
     return new AppError('bad_request', { publicMessage: readable(cause), details: { issues: cause.issues }, cause });
   }
   if (isHostError(cause)) {
-    const publicMessage =
-      cause.code === 'not_found'
-        ? 'The machine has no such thing any more. Reload and try again.'
-        : 'The machine’s host did not answer as it should. Try again in a moment.';
-    return new AppError(cause.code === 'not_found' ? 'not_found' : 'unavailable', {
-      publicMessage,
-      message: cause.message,
-      cause,
-    });
+    const { code, publicMessage } = describeRefusal(cause);
+    return new AppError(code, { publicMessage, message: cause.message, cause });
   }
   const trouble = databaseTrouble(cause);
   if (trouble) return trouble;
