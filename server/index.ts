@@ -31,7 +31,7 @@ await app.prepare();
 const handleNext = app.getRequestHandler();
 
 const web = createServer(async (req, res) => {
-  // Rate limits count by address: what a client says of itself does not count.
+  // Rate limits count by address: what a client says of itself does not count, see clientAddress.
   if (!env.WARREN_TRUST_PROXY) req.headers['x-forwarded-for'] = req.socket.remoteAddress ?? 'unknown';
   if (req.url === '/healthz') {
     const healthy = !stopping && (await isReachable(services.db));

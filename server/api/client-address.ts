@@ -1,4 +1,7 @@
-/** The address a request came from. server/index.ts replaces what the client claims, see there. */
-export function clientAddress(headers: Headers): string {
-  return headers.get('x-forwarded-for')?.split(',')[0]?.trim() || 'unknown';
+/**
+ * The address a request came from, for rate limits: the last of `x-forwarded-for`, which is the one that the proxy before us
+ * saw. Proxies append, so everything before it is what the client claims. server/index.ts sets the header where no proxy does.
+ */
+export function clientAddress(forwardedFor: string | string[] | null | undefined): string {
+  return [forwardedFor].flat().join(',').split(',').at(-1)?.trim() || 'unknown';
 }

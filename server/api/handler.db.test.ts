@@ -85,6 +85,14 @@ describe('signing in with a password', () => {
     expect((await signIn('ann@example.com', PASSWORD, from)).status).toBe(200);
   });
 
+  it('counts by what the proxy saw, whatever the client says before it', async () => {
+    const guess = (index: number) => signIn('ann@example.com', 'guess', { 'x-forwarded-for': `10.0.0.${index}, 192.0.2.8` });
+    const statuses = (await Promise.all(Array.from({ length: SIGN_IN_LIMIT.attemptsMax + 5 }, (_, index) => guess(index)))).map(
+      (response) => response.status,
+    );
+    expect(statuses.filter((status) => status === 401)).toHaveLength(SIGN_IN_LIMIT.attemptsMax);
+  });
+
   it('ends with its row: a session that was signed out or has expired is nobody’s', async () => {
     const cookie = cookieOf(await signIn('ann@example.com', PASSWORD));
     await database.db.people.authSession.updateMany({ data: { expires: now } });

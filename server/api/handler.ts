@@ -21,7 +21,7 @@ export async function createContext(services: Services, headers: Headers): Promi
     services,
     user,
     requestId,
-    clientAddress: clientAddress(headers),
+    clientAddress: clientAddress(headers.get('x-forwarded-for')),
     log: services.logger.child({ requestId, userId: user?.id }),
   };
 }

@@ -23,7 +23,7 @@ export async function handlePasswordSignIn(services: Services, request: Request)
     requireOwnOrigin(request.headers, services.url);
     const body = bodySchema.safeParse(await request.json().catch(() => null));
     if (!body.success) throw new AppError('unauthorized', { publicMessage: WRONG });
-    const userId = await checkPassword(services, body.data, clientAddress(request.headers));
+    const userId = await checkPassword(services, body.data, clientAddress(request.headers.get('x-forwarded-for')));
     const session = await createAuthSession(services.db, userId, services.clock.now());
     services.logger.info({ event: 'auth.sign_in', userId }, 'signed in');
     return Response.json({ ok: true }, { headers: { 'set-cookie': sessionCookie(services.url, session) } });

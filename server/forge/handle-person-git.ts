@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { clientAddress } from '../api/client-address.ts';
 import { findTokenHolder, type TokenHolder } from '../auth/access-tokens.ts';
 import { GIT_LIMIT, TOKEN_LIMIT, takeAttempt } from '../auth/rate-limit.ts';
 import { AppError, ERROR_RULES } from '../errors.ts';
@@ -63,7 +64,7 @@ async function authenticate({ db, clock }: GitDeps, req: IncomingMessage): Promi
   if (token === null) return null;
   const now = clock.now();
   const holder = await findTokenHolder(db, token, now);
-  if (!holder) await takeAttempt(db, TOKEN_LIMIT, [String(req.headers['x-forwarded-for'] ?? 'unknown')], now);
+  if (!holder) await takeAttempt(db, TOKEN_LIMIT, [clientAddress(req.headers['x-forwarded-for'])], now);
   return holder;
 }
 
