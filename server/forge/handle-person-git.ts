@@ -5,6 +5,7 @@ import path from 'node:path';
 import { clientAddress } from '../api/client-address.ts';
 import { findTokenHolder, type TokenHolder } from '../auth/access-tokens.ts';
 import { GIT_LIMIT, TOKEN_LIMIT, takeAttempt } from '../auth/rate-limit.ts';
+import { databaseTrouble } from '../database-trouble.ts';
 import { AppError, ERROR_RULES } from '../errors.ts';
 import { sendText } from '../internal/respond.ts';
 import { decide, parseOrgPolicy } from '../policy/policy.ts';
@@ -31,8 +32,8 @@ export async function handlePersonGit(deps: GitDeps, req: IncomingMessage, res: 
   } catch (error) {
     // Read what was sent, so that the client gets the answer instead of a broken connection.
     req.resume();
-    const known = error instanceof AppError ? error : null;
-    if (!known) deps.logger.error({ event: 'git.person_failed', err: error }, 'git request failed');
+    const known = error instanceof AppError ? error : databaseTrouble(error);
+    if (!(error instanceof AppError)) deps.logger.error({ event: 'git.person_failed', err: error }, 'git request failed');
     if (res.headersSent) res.destroy();
     else if (known) sendText(res, ERROR_RULES[known.code].http, known.publicMessage);
     else sendText(res, 500, 'Warren could not handle the request; its log names the cause.');

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Prisma, Repository } from '../../prisma/generated/client.ts';
 import { createToken, listTokens, revokeToken } from '../auth/access-tokens.ts';
-import { withOrg } from '../db.ts';
+import { createDb, withOrg } from '../db.ts';
 import { createLogger } from '../logger.ts';
 import { createRepository } from '../repositories/create-repository.ts';
 import { openTestDatabase } from '../testing/database.ts';
@@ -124,6 +124,18 @@ describe('who gets in', () => {
       statuses.add(status);
     }
     expect([...statuses]).toEqual([401, 429]);
+  });
+
+  it('says that the database is away', async () => {
+    const away = createDb('postgresql://nobody:nothing@127.0.0.1:1/none');
+    const waiting = createServer((req, res) => void handlePersonGit({ ...deps, db: away }, req, res)).listen(0, '127.0.0.1');
+    await once(waiting, 'listening');
+    const { port } = waiting.address() as AddressInfo;
+    const authorization = `Basic ${Buffer.from(`x:wrn_${'a'.repeat(43)}`).toString('base64')}`;
+    const url = `http://127.0.0.1:${port}/git/a/b.git/info/refs?service=git-upload-pack`;
+    const answer = await fetch(url, { headers: { authorization } });
+    expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('database does not answer')]);
+    await Promise.all([away.close(), waiting[Symbol.asyncDispose]()]);
   });
 
   it('lets nobody revoke another person’s token', async () => {
