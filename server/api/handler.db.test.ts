@@ -46,6 +46,22 @@ async function signIn(email: string, password: string, headers: Record<string, s
   return handlePasswordSignIn(services, request);
 }
 
+/** A request in chunks of no announced length, far more than anybody may send. */
+function anEndlessRequest(path: string) {
+  const chunk = new Uint8Array(64 * 1024).fill(32);
+  let taken = 0;
+  const body = new ReadableStream({
+    pull: (controller) => {
+      taken += chunk.length;
+      if (taken > 64 * 1024 * 1024) controller.close();
+      else controller.enqueue(chunk);
+    },
+  });
+  const headers = { origin: TEST_URL, 'content-type': 'application/json', 'x-forwarded-for': '192.0.2.1' };
+  const request = new Request(TEST_URL + path, { method: 'POST', body, headers, duplex: 'half' } as RequestInit);
+  return { request, taken: () => taken };
+}
+
 const cookieOf = (response: Response) => response.headers.get('set-cookie')!.split(';')[0]!;
 
 describe('signing in with a password', () => {
@@ -93,6 +109,13 @@ describe('signing in with a password', () => {
     expect(statuses.filter((status) => status === 401)).toHaveLength(SIGN_IN_LIMIT.attemptsMax);
   });
 
+  it('reads no more than a form holds', async () => {
+    const { request, taken } = anEndlessRequest('/api/auth/password');
+    const response = await handlePasswordSignIn(services, request);
+    expect(response.status).toBe(413);
+    expect(taken()).toBeLessThan(1024 * 1024);
+  });
+
   it('ends with its row: a session that was signed out or has expired is nobody’s', async () => {
     const cookie = cookieOf(await signIn('ann@example.com', PASSWORD));
     await database.db.people.authSession.updateMany({ data: { expires: now } });
@@ -105,6 +128,14 @@ describe('the API over HTTP', () => {
     const answer = await call('account.signUp', { input: {}, headers: { origin: 'https://evil.example' } });
     expect(answer.status).toBe(403);
     expect(answer.body.error?.json).toMatchObject({ data: { appCode: 'forbidden' } });
+  });
+
+  it('reads no more than its cap, also of a body without a length', async () => {
+    const { request, taken } = anEndlessRequest('/api/trpc/account.signUp');
+    const response = await handleTrpc(services, request);
+    expect(response.status).toBe(413);
+    expect(await response.json()).toMatchObject({ error: { json: { data: { appCode: 'too_large' } } } });
+    expect(taken()).toBeLessThan(5 * 1024 * 1024);
   });
 
   it('says in plain words what is wrong with an input', async () => {

@@ -3,8 +3,8 @@ import { TRPCError } from '@trpc/server';
 import { fetchRequestHandler } from '@trpc/server/adapters/fetch';
 import { requireOwnOrigin } from '../auth/origin.ts';
 import { findSignedInUser, readSessionToken } from '../auth/session.ts';
-import { AppError } from '../errors.ts';
 import type { Services } from '../services.ts';
+import { boundBody } from './bound-body.ts';
 import { clientAddress } from './client-address.ts';
 import { toTrpcError } from './report-error.ts';
 import { appRouter } from './root.ts';
@@ -27,31 +27,27 @@ export async function createContext(services: Services, headers: Headers): Promi
 }
 
 /** All of tRPC over HTTP, for the route handler at API_PATH. */
-export function handleTrpc(services: Services, request: Request): Promise<Response> {
+export async function handleTrpc(services: Services, request: Request): Promise<Response> {
+  const refuse = (cause: unknown) => asRefusal(cause, services);
+  const accepted = await accept(services, request).catch(refuse);
   return fetchRequestHandler({
     endpoint: API_PATH,
-    req: request,
+    req: accepted instanceof TRPCError ? request : accepted,
     router: appRouter,
     createContext: async () => {
-      const { headers, method } = request;
-      if (method !== 'GET') requireAcceptable(headers, services);
-      return createContext(services, headers).catch((cause: unknown) => {
-        throw asRefusal(cause, services);
+      // Refusals of the whole request, as tRPC errors so that the client reads them like any other.
+      if (accepted instanceof TRPCError) throw accepted;
+      return createContext(services, request.headers).catch((cause: unknown) => {
+        throw refuse(cause);
       });
     },
   });
 }
 
-/** Refusals of the whole request, as tRPC errors so that the client reads them like any other. */
-function requireAcceptable(headers: Headers, { url, logger }: Services): void {
-  try {
-    requireOwnOrigin(headers, url);
-    if (Number(headers.get('content-length') ?? 0) > BODY_BYTES_MAX) {
-      throw new AppError('too_large', { publicMessage: 'The request is larger than 4 MiB.' });
-    }
-  } catch (cause) {
-    throw asRefusal(cause, { logger });
-  }
+async function accept({ url }: Services, request: Request): Promise<Request> {
+  if (request.method === 'GET') return request;
+  requireOwnOrigin(request.headers, url);
+  return boundBody(request, BODY_BYTES_MAX);
 }
 
 function asRefusal(cause: unknown, { logger }: Pick<Services, 'logger'>): TRPCError {

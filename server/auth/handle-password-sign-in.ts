@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { boundBody } from '../api/bound-body.ts';
 import { clientAddress } from '../api/client-address.ts';
 import { errorResponse } from '../api/error-response.ts';
 import { AppError } from '../errors.ts';
@@ -11,6 +12,8 @@ import { createAuthSession, sessionCookie } from './session.ts';
 
 const bodySchema = z.object({ email: emailSchema, password: z.string().min(1).max(PASSWORD_CHARS_MAX) });
 
+const BODY_BYTES_MAX = 16 * 1024;
+
 // One sentence for both, so that it cannot be used to ask who has an account.
 const WRONG = 'Email or password is wrong.';
 
@@ -21,7 +24,8 @@ const WRONG = 'Email or password is wrong.';
 export async function handlePasswordSignIn(services: Services, request: Request): Promise<Response> {
   try {
     requireOwnOrigin(request.headers, services.url);
-    const body = bodySchema.safeParse(await request.json().catch(() => null));
+    const bounded = await boundBody(request, BODY_BYTES_MAX);
+    const body = bodySchema.safeParse(await bounded.json().catch(() => null));
     if (!body.success) throw new AppError('unauthorized', { publicMessage: WRONG });
     const userId = await checkPassword(services, body.data, clientAddress(request.headers.get('x-forwarded-for')));
     const session = await createAuthSession(services.db, userId, services.clock.now());
