@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Repository } from '../../prisma/generated/client.ts';
 import { withOrg } from '../db.ts';
 import { openTestDatabase } from '../testing/database.ts';
+import { fillDisk } from '../testing/fill-disk.ts';
 import { anOrg, aSession, type TestOrg } from '../testing/fixtures.ts';
 import { setUpForge } from '../testing/forge.ts';
 import type { ModelProvider } from './provider.ts';
@@ -130,7 +131,7 @@ describe('the model gateway', () => {
     expect(await usage()).toMatchObject([{ status, inputTokens: 0 }]);
     // Agents try again; the timeline says it once.
     await streamed();
-    await expect.poll(async () => (await usage()).length).toBe(2);
+    await expect.poll(async () => (await usage()).map((entry) => entry.status)).toEqual([status, status]);
     expect((await errors()).length).toBe(1);
   });
 
@@ -169,6 +170,34 @@ describe('the model gateway', () => {
     expect(await refused.json()).toMatchObject({ error: { code: 'model_not_allowed' } });
     expect((await call({ model: 'gpt-other', input: 'x' })).status).toBe(403);
     await withOrg(db, org.orgId, (tx) => tx.organization.update({ where: { id: org.orgId }, data: { policy: {} } }));
+  });
+
+  it('calls nobody who has to be paid while the database cannot take down what it costs', async () => {
+    let called = false;
+    provider = (_req, res) => {
+      called = true;
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).end(sse(completed));
+    };
+    const disk = await fillDisk(database, 'UsageEntry');
+    const answer = streamed();
+    await expect.poll(disk.refusals, { timeout: 10_000 }).toBeGreaterThan(1);
+    expect(called).toBe(false);
+    await disk.giveBack();
+    expect(await (await answer).text()).toContain('response.completed');
+    await expect.poll(usage).toMatchObject([{ status: 200, inputTokens: 120, outputTokens: 7 }]);
+  });
+
+  it('takes down what a call cost, however long the database cannot', async () => {
+    let disk: Awaited<ReturnType<typeof fillDisk>>;
+    provider = async (_req, res) => {
+      disk = await fillDisk(database, 'UsageEntry');
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).end(sse(completed));
+    };
+    // The agent does not wait for it.
+    expect(await (await streamed()).text()).toContain('response.completed');
+    await expect.poll(disk!.refusals, { timeout: 10_000 }).toBeGreaterThan(1);
+    await disk!.giveBack();
+    await expect.poll(usage, { timeout: 10_000 }).toMatchObject([{ status: 200, inputTokens: 120, outputTokens: 7 }]);
   });
 
   it('lists the model it serves', async () => {

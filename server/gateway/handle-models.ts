@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Db } from '../db.ts';
 import type { MachineCaller } from '../internal/authorize.ts';
+import { outwaitDatabase } from '../internal/outwait-database.ts';
 import { sendJson } from '../internal/respond.ts';
 import type { Logger } from '../logger.ts';
 import { parseJson } from '../parse-json.ts';
@@ -10,7 +11,7 @@ import { answerAsDemo } from './demo/answer.ts';
 import { errorBody, type ModelError } from './model-error.ts';
 import type { ModelProvider } from './provider.ts';
 import { readBody } from './read-body.ts';
-import { recordCall } from './record-call.ts';
+import { recordCallEnd, recordCallStart } from './record-call.ts';
 import { type RelayDeps, type RelayResult, relayResponse } from './relay.ts';
 
 export type GatewayDeps = {
@@ -45,9 +46,15 @@ export async function handleModels(
   if (req.method !== 'POST' || pathname !== '/models/v1/responses') {
     return sendError(res, invalid(404, 'not_found', 'Warren’s model gateway serves POST /v1/responses and GET /v1/models only.'));
   }
-  const startedAt = performance.now();
   const request = requestSchema.safeParse(body === null ? null : parseJson(body.toString('utf8')));
   const model = request.success ? request.data.model : 'unknown';
+  const entryId = await outwaitDatabase(
+    () => recordCallStart(deps.db, caller.grant, { provider: deps.models.kind, model }),
+    () => !res.destroyed,
+  );
+  // The agent hung up while it waited: nobody is called for it.
+  if (res.destroyed) return;
+  const startedAt = performance.now();
   const refusal = refuseCall(deps, caller, body, request.success ? request.data.model : null);
   const result = refusal ? refused(res, refusal) : await answer(deps, body!, request.data!, res);
   const durationMs = performance.now() - startedAt;
@@ -56,7 +63,12 @@ export async function handleModels(
     { event: 'model.call', machineId: caller.grant.machineId, model, status, code: error?.code, durationMs, ...usage },
     'model call',
   );
-  await recordCall(deps.db, caller.grant, { provider: deps.models.kind, model, usage, status, durationMs, error });
+  // The agent has its answer: for as long as it takes, since it was paid for.
+  await outwaitDatabase(
+    () => recordCallEnd(deps.db, caller.grant, entryId, { usage, status, durationMs, error }),
+    () => true,
+    { waitMsMax: Number.POSITIVE_INFINITY },
+  );
 }
 
 type ModelRequest = z.infer<typeof requestSchema>;

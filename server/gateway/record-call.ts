@@ -4,9 +4,7 @@ import { appendEvent } from '../sessions/append-event.ts';
 import type { ModelError } from './model-error.ts';
 import type { Usage } from './sse-scanner.ts';
 
-export type ModelCall = {
-  provider: string;
-  model: string;
+export type ModelCallEnd = {
   usage: Usage;
   /** What the agent got, or would have got had the stream not begun. */
   status: number;
@@ -16,24 +14,29 @@ export type ModelCall = {
 };
 
 /**
- * Keeps what a model call cost and, when it failed, tells the session's timeline: the agent's own words about it are
- * often vague. Agents retry, so one cause is told once per message.
+ * Takes down that a model is about to be called. Nobody is called and paid whose cost cannot be kept; status 0 stays where the
+ * call was not made after all, or web ended in the middle of it.
  */
-export async function recordCall(db: Db, grant: MachineGrant, call: ModelCall): Promise<void> {
+export async function recordCallStart(db: Db, grant: MachineGrant, call: { provider: string; model: string }): Promise<bigint> {
   const { orgId, sessionId, machineId } = grant;
+  const begun = { inputTokens: 0, outputTokens: 0, status: 0, durationMs: 0 };
+  const { id } = await withOrg(db, orgId, (tx) =>
+    tx.usageEntry.create({ data: { orgId, sessionId, machineId, ...call, ...begun }, select: { id: true } }),
+  );
+  return id;
+}
+
+/**
+ * Keeps what a model call cost and, when it failed, tells the session's timeline: the agent's own words about it are
+ * often vague. Agents retry, so one cause is told once per message. Safe to repeat.
+ */
+export async function recordCallEnd(db: Db, grant: MachineGrant, entryId: bigint, call: ModelCallEnd): Promise<void> {
+  const { orgId, sessionId } = grant;
   await withOrg(db, orgId, async (tx) => {
-    await tx.usageEntry.create({
-      data: {
-        orgId,
-        sessionId,
-        machineId,
-        provider: call.provider,
-        model: call.model,
-        inputTokens: call.usage.inputTokens,
-        outputTokens: call.usage.outputTokens,
-        status: call.status,
-        durationMs: Math.round(call.durationMs),
-      },
+    const { usage, status, durationMs } = call;
+    await tx.usageEntry.updateMany({
+      where: { id: entryId },
+      data: { ...usage, status, durationMs: Math.round(durationMs) },
     });
     if (!call.error || !sessionId) return;
     const sinceMessage = await tx.sessionEvent.findFirst({

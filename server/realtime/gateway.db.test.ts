@@ -426,7 +426,7 @@ describe('terminals', () => {
   it('do not stay open when they cannot be audited', async () => {
     const sessionId = await anAwakeSession();
     const owner = await signedIn(org.ownerId);
-    const giveBack = await fillDisk(database, 'AuditEntry');
+    const { giveBack } = await fillDisk(database, 'AuditEntry');
     const closed = new Promise((resolve) => machine.once('connection', (guest) => guest.once('close', resolve)));
     expect(await owner.emitWithAck('terminal.open', request(sessionId))).toMatchObject({ code: 'unavailable' });
     await closed;

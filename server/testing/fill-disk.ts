@@ -1,18 +1,23 @@
 import pg from 'pg';
 import type { TestDatabase } from './database.ts';
 
-/** From now on PostgreSQL refuses new rows in one table with its own error for a full disk, until the returned function is called. */
-export async function fillDisk({ urls }: TestDatabase, table: 'AuditEntry' | 'UsageEntry'): Promise<() => Promise<void>> {
+/** From now on PostgreSQL refuses writes to one table with its own error for a full disk. A sequence counts them: it is not rolled back. */
+export async function fillDisk({ urls }: Pick<TestDatabase, 'urls'>, table: 'AuditEntry' | 'UsageEntry') {
   const owner = new pg.Client(urls.ownerUrl);
   await owner.connect();
   await owner.query(`
-    create function no_space() returns trigger language plpgsql as $$
+    create sequence refusals;
+    create function no_space() returns trigger language plpgsql security definer as $$
     begin
+      perform nextval('refusals');
       raise exception using errcode = '53100', message = 'could not extend file: No space left on device';
     end $$;
-    create trigger no_space before insert on "${table}" for each row execute function no_space()`);
-  return async () => {
-    await owner.query('drop function no_space cascade');
-    await owner.end();
+    create trigger no_space before insert or update on "${table}" for each row execute function no_space()`);
+  return {
+    refusals: async () => Number((await owner.query('select last_value from refusals')).rows[0].last_value),
+    giveBack: async () => {
+      await owner.query('drop function no_space cascade; drop sequence refusals');
+      await owner.end();
+    },
   };
 }
