@@ -15,7 +15,7 @@ import {
 } from '../realtime/contract.ts';
 import { openHostSocket } from '../realtime/host-socket.ts';
 import { type MachineSocket, MachineSockets } from '../realtime/machine-sockets.ts';
-import { openMachinePath, type Refusal, refuse } from '../realtime/open-machine-path.ts';
+import { answer, openMachinePath, type Refusal, refuse } from '../realtime/open-machine-path.ts';
 import type { Services } from '../services.ts';
 import { FlowControl } from '../terminal/flow-control.ts';
 
@@ -52,10 +52,10 @@ export class DesktopRelay {
   listen(): void {
     this.#socket.on('desktop.open', (input, ack) => {
       this.#open(input)
-        .then(ack)
+        .then((reply) => answer(ack, reply))
         .catch((err) => {
           this.#services.logger.warn({ event: 'desktop.open_failed', err }, 'desktop did not open');
-          ack(refuse('unavailable', 'The machine did not show its desktop. Try again in a moment.'));
+          answer(ack, refuse('unavailable', 'The machine did not show its desktop. Try again in a moment.'));
         });
     });
     this.#socket.on('desktop.input', (input) => {

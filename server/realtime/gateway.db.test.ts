@@ -427,6 +427,10 @@ describe('terminals', () => {
     const sessionId = await anAwakeSession();
     const owner = await signedIn(org.ownerId);
     const { giveBack } = await fillDisk(database, 'AuditEntry');
+    // One that wants no answer fails too, and takes nothing with it.
+    const unheard = new Promise((resolve) => machine.once('connection', (guest) => guest.once('close', resolve)));
+    (owner as { emit: (event: string, input: unknown) => void }).emit('terminal.open', request(sessionId));
+    await unheard;
     const closed = new Promise((resolve) => machine.once('connection', (guest) => guest.once('close', resolve)));
     expect(await owner.emitWithAck('terminal.open', request(sessionId))).toMatchObject({ code: 'unavailable' });
     await closed;

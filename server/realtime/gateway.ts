@@ -8,6 +8,7 @@ import type { Services } from '../services.ts';
 import { findMembership } from '../tenancy/find-membership.ts';
 import { TerminalRelay } from '../terminal/relay.ts';
 import { type ClientEvents, type Notice, type ServerEvents, SOCKET_PATH, subscribeSchema, type Trouble } from './contract.ts';
+import { answer } from './open-machine-path.ts';
 
 /*
  * The browser's live connection. It is let in by Origin and session cookie, subscribed per organization, and asked again
@@ -73,10 +74,10 @@ export function createGateway(services: Services, httpServer: HttpServer): Gatew
   io.on('connection', (socket) => {
     socket.on('subscribe', (input, ack) => {
       subscribe(services, socket, input)
-        .then(ack)
+        .then((reply) => answer(ack, reply))
         .catch((err) => {
           services.logger.error({ event: 'realtime.subscribe_failed', err }, 'subscribe failed');
-          ack({ ok: false, code: 'unavailable', message: 'Live updates are not available. Reload the page.' });
+          answer(ack, { ok: false, code: 'unavailable', message: 'Live updates are not available. Reload the page.' });
         });
     });
     const { relay, desktops } = socket.data;

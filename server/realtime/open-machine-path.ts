@@ -38,3 +38,8 @@ export async function openMachinePath(
 export function refuse(code: Refusal['code'], message: string): Refusal {
   return { ok: false, code, message };
 }
+
+/** Answers an event. Whether it came with something to answer is the page's word, and calling what is no function would end web. */
+export function answer(ack: unknown, reply: Ack): void {
+  if (typeof ack === 'function') ack(reply);
+}

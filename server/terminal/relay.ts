@@ -17,7 +17,7 @@ import {
 } from '../realtime/contract.ts';
 import { openHostSocket } from '../realtime/host-socket.ts';
 import { type MachineSocket, MachineSockets } from '../realtime/machine-sockets.ts';
-import { openMachinePath, type Refusal, refuse } from '../realtime/open-machine-path.ts';
+import { answer, openMachinePath, type Refusal, refuse } from '../realtime/open-machine-path.ts';
 import type { Services } from '../services.ts';
 import { FlowControl } from './flow-control.ts';
 
@@ -57,10 +57,10 @@ export class TerminalRelay {
   listen(): void {
     this.#socket.on('terminal.open', (input, ack) => {
       this.#open(input)
-        .then(ack)
+        .then((reply) => answer(ack, reply))
         .catch((err) => {
           this.#services.logger.warn({ event: 'terminal.open_failed', err }, 'terminal did not open');
-          ack({ ok: false, code: 'unavailable', message: 'The machine did not open a terminal. Try again in a moment.' });
+          answer(ack, { ok: false, code: 'unavailable', message: 'The machine did not open a terminal. Try again in a moment.' });
         });
     });
     this.#socket.on('terminal.input', (input) => {
