@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import ssh2 from 'ssh2';
 import type { VmAgent } from '../hypervisor/driver.ts';
+import { newHostKey } from './host-key.ts';
 
 /* Only files are written: starting a program in an emulated guest costs more than all of this. */
 
@@ -19,6 +19,6 @@ export async function setHostname(agent: VmAgent, hostname: string): Promise<voi
 export async function replaceIdentity(agent: VmAgent, hostname: string): Promise<void> {
   await agent.writeFile('/dev/urandom', randomBytes(64).toString('hex'));
   await agent.writeFile('/etc/machine-id', `${randomUUID().replaceAll('-', '')}\n`);
-  await agent.writeFile('/etc/warren/ssh_host_ed25519_key', ssh2.utils.generateKeyPairSync('ed25519').private);
+  await agent.writeFile('/etc/warren/ssh_host_ed25519_key', newHostKey());
   await setHostname(agent, hostname);
 }
