@@ -1,89 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createConnection, createServer, type Server as NetServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { createConnection, type Socket } from 'node:net';
 import fc from 'fast-check';
-import pino from 'pino';
-import ssh2, { type Connection, type ServerChannel } from 'ssh2';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { GuestChannel } from './channel.ts';
+import type { Connection, ServerChannel } from 'ssh2';
+import { describe, expect, it } from 'vitest';
+import type { GuestChannel } from './channel.ts';
 import { execInGuest, openCommand } from './exec.ts';
 import { listFiles, readFileInGuest } from './files.ts';
 import { connectSsh, GUEST_LOGIN } from './ssh.ts';
+import { frame, hostileGuest, idOf, protocolOf, SFTP_VERSION, sendRaw, string, uint32 } from './testing/hostile-guest.ts';
 
-const HOST_KEY = ssh2.utils.generateKeyPairSync('ed25519').private;
-
-/** A frame of SFTP: length, type, and what follows. */
-function frame(type: number, ...parts: Buffer[]): Buffer {
-  const body = Buffer.concat([Buffer.from([type]), ...parts]);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(body.length);
-  return Buffer.concat([length, body]);
-}
-const uint32 = (value: number) => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value >>> 0);
-  return bytes;
-};
-const VERSION = frame(2, uint32(3));
-
-/** The parts of ssh2's server that send what its public methods would not. */
-type ServerProtocol = {
-  channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
-  channelWindowAdjust(channel: number, bytes: number): void;
-  channelData(channel: number, data: Buffer): void;
-  channelExtData(channel: number, data: Buffer, type: number): void;
-  _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
-  _cipher: { encrypt(packet: Buffer): void };
-};
-const protocolOf = (connection: Connection) => (connection as unknown as { _protocol: ServerProtocol })._protocol;
 const STDERR = 1;
 
-/** An SSH message as it is, whatever it says. */
-function sendRaw(connection: Connection, message: Uint8Array): void {
-  const { _packetRW: packets, _cipher: cipher } = protocolOf(connection);
-  const packet = packets.write.alloc(message.length);
-  packet.set(message, packets.write.allocStart);
-  cipher.encrypt(packets.write.finalize(packet));
-}
-
 describe('a hostile guest', { timeout: 30_000 }, () => {
-  let dir: string;
-  let server: NetServer;
-  const sockets = new Set<Socket>();
-  const channels: GuestChannel[] = [];
-
-  beforeEach(async () => {
-    dir = await mkdtemp(path.join(tmpdir(), 'warren-hostile-'));
-  });
-  afterEach(async () => {
-    for (const channel of channels.splice(0)) channel.close();
-    for (const socket of sockets) socket.destroy();
-    server.close();
-    await rm(dir, { recursive: true, force: true });
-  });
-
-  async function connectTo(serve: (socket: Socket) => void): Promise<GuestChannel> {
-    server = createServer((socket) => {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      serve(socket);
-    });
-    const socketPath = path.join(dir, 'port');
-    await new Promise<void>((resolve) => server.listen(socketPath, resolve));
-    const channel = new GuestChannel({
-      machineId: 'mch_00000000000000000001',
-      socketPath,
-      carried: null,
-      origin: 'image',
-      onProxyConnection: (stream) => stream.end(),
-      log: pino({ level: 'silent' }),
-    });
-    channels.push(channel);
-    await channel.start();
-    return channel;
-  }
+  const rig = hostileGuest();
+  const { connectTo, withServer } = rig;
 
   it.each([
     ['noise', (socket: Socket) => socket.write(randomBytes(4_000))],
@@ -99,17 +29,6 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     const channel = await connectTo((socket) => void speak(socket));
     await expect(channel.client(300)).rejects.toMatchObject({ code: 'guest_unreachable' });
   });
-
-  /** A guest with an SSH server in order, apart from what `spoil` does with a new connection. */
-  function withServer(spoil: (connection: Connection) => void): Promise<GuestChannel> {
-    const ssh = new ssh2.Server({ hostKeys: [HOST_KEY] }, (connection) => {
-      connection.on('error', () => {});
-      connection.on('authentication', (auth) => auth.accept());
-      connection.on('request', (accept) => accept?.());
-      spoil(connection);
-    });
-    return connectTo((socket) => ssh.injectSocket(socket));
-  }
 
   /** A guest whose SSH is in order and whose SFTP server answers each request with the given bytes. */
   async function withSftpReplies(replies: Buffer[]): Promise<GuestChannel> {
@@ -130,12 +49,12 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     ['noise', [randomBytes(200)]],
     ['a huge length', [Buffer.alloc(8, 0xff)]],
     ['an old version', [frame(2, uint32(1))]],
-    ['noise after the version', [VERSION, randomBytes(200)]],
-    ['an empty frame', [VERSION, Buffer.alloc(4)]],
-    ['a reply to no request', [VERSION, frame(101, uint32(77), uint32(0))]],
-    ['a status without text', [VERSION, frame(101, uint32(0), uint32(2))]],
-    ['attributes cut short', [VERSION, frame(105, uint32(0), uint32(0xffffffff))]],
-    ['a name list that claims millions', [VERSION, frame(104, uint32(0), uint32(0xffffffff))]],
+    ['noise after the version', [SFTP_VERSION, randomBytes(200)]],
+    ['an empty frame', [SFTP_VERSION, Buffer.alloc(4)]],
+    ['a reply to no request', [SFTP_VERSION, frame(101, uint32(77), uint32(0))]],
+    ['a status without text', [SFTP_VERSION, frame(101, uint32(0), uint32(2))]],
+    ['attributes cut short', [SFTP_VERSION, frame(105, uint32(0), uint32(0xffffffff))]],
+    ['a name list that claims millions', [SFTP_VERSION, frame(104, uint32(0), uint32(0xffffffff))]],
     ['the end', []],
   ])('whose SFTP server sends %s gets an error, not a crash', async (_name, replies) => {
     const channel = await withSftpReplies(replies);
@@ -144,12 +63,11 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     await expect(readFileInGuest({ client, path: '/x', deadlineMs: 300 })).rejects.toMatchObject({ name: 'HostdError' });
   });
 
-  const string = (text: string) => Buffer.concat([uint32(Buffer.byteLength(text)), Buffer.from(text)]);
   const DIRECTORY = Buffer.concat([uint32(4), uint32(0o40755)]);
 
   /** Answers the requests of one directory listing as a server does: version, attributes, handle, one batch of names, the end. */
   const listing = (names: readonly string[]) => [
-    VERSION,
+    SFTP_VERSION,
     frame(105, uint32(0), DIRECTORY),
     frame(102, uint32(1), string('handle')),
     frame(104, uint32(2), uint32(names.length), ...names.flatMap((name) => [string(name), string(name), DIRECTORY])),
@@ -195,8 +113,8 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
       .map(([type, id, rest]) => frame(type, uint32(id), Buffer.from(rest)));
     await fc.assert(
       fc.asyncProperty(fc.array(reply, { maxLength: 4 }), async (made) => {
-        replies = [VERSION, ...made];
-        const client = await connectSsh(createConnection(path.join(dir, 'port')), { login: GUEST_LOGIN, deadlineMs: 20_000 });
+        replies = [SFTP_VERSION, ...made];
+        const client = await connectSsh(createConnection(rig.socketPath), { login: GUEST_LOGIN, deadlineMs: 20_000 });
         const listed = listFiles({ client, path: '/', deadlineMs: 200 });
         await listed.catch((error) => expect(error).toMatchObject({ name: 'HostdError' }));
         client.destroy();
@@ -226,7 +144,7 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     const channel = await withServer((connection) =>
       connection.on('session', (accept) =>
         accept().on('exec', (acceptExec) => {
-          const { id } = (acceptExec() as unknown as { outgoing: { id: number } }).outgoing;
+          const id = idOf(acceptExec());
           for (let round = 0; round < 10; round += 1) protocolOf(connection).channelWindowAdjust(id, 2 ** 22);
         }),
       ),
@@ -239,7 +157,7 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     const channel = await withServer((connection) =>
       connection.on('session', (accept) =>
         accept().on('exec', (acceptExec) => {
-          const { id } = (acceptExec() as unknown as { outgoing: { id: number } }).outgoing;
+          const id = idOf(acceptExec());
           const piece = Buffer.alloc(32_768, 'x');
           const protocol = protocolOf(connection);
           for (let sent = 0; sent <= 2 ** 24; sent += piece.length) {
@@ -286,7 +204,7 @@ describe('a hostile guest', { timeout: 30_000 }, () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 8 }), async (messages) => {
-        const client = await connectSsh(createConnection(path.join(dir, 'port')), { login: GUEST_LOGIN, deadlineMs: 20_000 });
+        const client = await connectSsh(createConnection(rig.socketPath), { login: GUEST_LOGIN, deadlineMs: 20_000 });
         await openCommand(client, 'x');
         const over = new Promise<void>((resolve) => client.once('close', () => resolve()));
         for (const [type, rest] of messages) sendRaw(connection!, Uint8Array.of(type, ...rest));
