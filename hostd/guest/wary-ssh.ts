@@ -7,32 +7,45 @@ const WINDOW_BYTES_MAX = 8 * 1024 * 1024;
 
 type Handler = (protocol: unknown, ...args: unknown[]) => void;
 type Window = { window: number; packetSize: number };
-type Channel = { incoming: Window; outgoing: Window };
+type Channel = {
+  incoming: Window & { state: string };
+  outgoing: Window;
+  stderr: { on(event: 'error', heard: () => void): void };
+};
 type Internals = {
   _protocol: { _handlers: Record<string, Handler | undefined> };
-  _chanMgr: { get(id: unknown): unknown };
+  _chanMgr: { get(id: unknown): unknown; update(id: unknown, channel: unknown): void };
 };
 
 /**
- * ssh2's client takes the server's word in three places where a hostile guest could stop hostd for every machine: packets of no
- * size make it loop for ever, data beyond the window is kept without end, and so is data that a huge window invites. Here
- * those end the connection. They are seen in ssh2's own message handlers, because its public interface shows them too late.
+ * ssh2's client takes the server's word in places where a hostile guest could stop hostd for every machine: packets of no size make
+ * it loop for ever, data beyond the window is kept without end, and so is data that a huge window invites; data behind the end of
+ * a channel is an error of a stream that nobody listens to, which ends the process. Here those end the connection. They are seen
+ * in ssh2's own message handlers, because its public interface shows them too late.
  *
  * @throws when this release of ssh2 is built in another way: hostd must not run on one that is not watched
  */
 export function beWary(client: Client): void {
   const { _protocol: protocol, _chanMgr: channels } = client as unknown as Internals;
+  if (typeof channels?.get !== 'function' || typeof channels.update !== 'function')
+    throw new Error('this ssh2 keeps its channels elsewhere');
   const before = (message: string, check: (args: unknown[]) => void) => {
     const handler = protocol?._handlers?.[message];
-    if (!handler || typeof channels?.get !== 'function') throw new Error(`this ssh2 has no handler for ${message}`);
+    if (!handler) throw new Error(`this ssh2 has no handler for ${message}`);
     protocol._handlers[message] = (self, ...args) => {
       check(args);
       handler(self, ...args);
     };
   };
-  const channelOf = (id: unknown) => {
-    const found = channels.get(id);
-    return typeof found === 'object' && found !== null && 'incoming' in found ? (found as Channel) : null;
+  const asChannel = (found: unknown) =>
+    typeof found === 'object' && found !== null && 'incoming' in found ? (found as Channel) : null;
+  const channelOf = (id: unknown) => asChannel(channels.get(id));
+
+  // Every channel passes here before anything is said on it. Not all of them have somebody who reads the error output.
+  const update = channels.update.bind(channels);
+  channels.update = (id, channel) => {
+    asChannel(channel)?.stderr.on('error', () => {});
+    update(id, channel);
   };
 
   // ssh2 turns what is thrown here into an error of the connection.
@@ -42,9 +55,10 @@ export function beWary(client: Client): void {
     if (window > WINDOW_BYTES_MAX) throw new Error(`the guest offers a window of ${window} bytes`);
   };
   const requireWindow = ([id, data]: unknown[]) => {
-    const channel = channelOf(id);
-    if (channel && Buffer.isBuffer(data) && data.length > channel.incoming.window)
-      throw new Error('the guest sends more than it was asked for');
+    const incoming = channelOf(id)?.incoming;
+    if (!incoming) return;
+    if (incoming.state !== 'open') throw new Error('the guest sends behind the end of a channel');
+    if (Buffer.isBuffer(data) && data.length > incoming.window) throw new Error('the guest sends more than it was asked for');
   };
   before('CHANNEL_OPEN', requireSizes);
   before('CHANNEL_OPEN_CONFIRMATION', requireSizes);
