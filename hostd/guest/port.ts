@@ -5,7 +5,7 @@ import { findBanner } from './banner.ts';
 /** A banner is at most 255 bytes and the last thing an sshd says before it is spoken to; what came before may be dropped. */
 const UNREAD_BYTES_MAX = 4 * 1024;
 /** What waits for a guest that does not read. More than the windows of thirty sshd channels is no longer patience. */
-const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
+export const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
  * The host's end of one virtio-serial port. The unix socket stays connected for as long as QEMU lives, because a guest program
@@ -140,9 +140,13 @@ class PortStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    // ssh2 writes without waiting, so the queue is looked at here.
-    if (this.writableLength > UNSENT_BYTES_MAX) done(new Error(`the guest left ${this.writableLength} bytes unread`));
-    else this.#socket.write(chunk, done);
+    this.#socket.write(chunk, done);
+  }
+
+  /** ssh2 writes without waiting, and of a guest that takes in nothing `_write` hears no more. */
+  override write(chunk: Buffer, ...rest: never[]): boolean {
+    if (this.writableLength > UNSENT_BYTES_MAX) this.destroy(new Error(`the guest left ${this.writableLength} bytes unread`));
+    return !this.destroyed && super.write(chunk, ...rest);
   }
 
   override _final(done: () => void): void {
