@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import type { Connection } from 'ssh2';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import ssh2, { type Connection } from 'ssh2';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { egressPolicySchema } from '../contract/egress.ts';
 import { createDial } from '../egress/dial.ts';
 import { EgressProxy } from '../egress/proxy.ts';
@@ -145,6 +145,62 @@ describe('the channels of a hostile guest', { timeout: 60_000 }, () => {
     await expect(openCommand(client, 'x')).rejects.toMatchObject({ code: 'guest_unreachable' });
     await laterTurn();
     expect(uncaught).toEqual([]);
+  });
+
+  it('announce host keys that hostd does not ask about, and not for ever', async () => {
+    const asked: unknown[] = [];
+    let connection: Connection | null = null;
+    const channel = await rig.withServer((made) => {
+      connection = made;
+      const { _handlers: handlers } = protocolOf(made);
+      const answer = handlers.GLOBAL_REQUEST!;
+      handlers.GLOBAL_REQUEST = (self, name, ...rest) => {
+        asked.push(name);
+        answer(self, name, ...rest);
+      };
+    });
+    const client = await channel.client(20_000);
+    const { public: key } = ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 });
+    const announcement = Buffer.from(key.split(' ')[1]!, 'base64');
+    const announce = () =>
+      sendRaw(
+        connection!,
+        Buffer.concat([Buffer.from([MESSAGE.globalRequest]), string('hostkeys-00@openssh.com'), NO, string(announcement)]),
+      );
+    announce();
+    // The answer to a request of ours comes after what was said before.
+    await expect(openCommand(client, 'x')).rejects.toMatchObject({ code: 'guest_unreachable' });
+    expect(asked).toEqual(['tcpip-forward']);
+    const lost = new Promise<void>((resolve) => client.once('close', () => resolve()));
+    for (let round = 0; round < 10; round += 1) announce();
+    await lost;
+  });
+
+  it('lose the connection when too much waits for an exchange of keys', async () => {
+    let connection: Connection | null = null;
+    const channel = await rig.withServer((made) => {
+      connection = made;
+      const protocol = protocolOf(made);
+      const confirm = protocol.channelOpenConfirm.bind(protocol);
+      protocol.channelOpenConfirm = (remote, local) => confirm(remote, local, 2 ** 23, 32_768);
+      made.on('session', (accept) => accept().on('exec', (acceptExec) => acceptExec()));
+    });
+    const client = await channel.client(20_000);
+    let isLost = false;
+    client.once('close', () => {
+      isLost = true;
+    });
+    const commands = await Promise.all(Array.from({ length: 9 }, () => openCommand(client, 'cat')));
+    protocolOf(connection!).rekey();
+    protocolOf(connection!).parse = () => {};
+    const { _protocol: ours } = client as unknown as { _protocol: { _kexinit: unknown } };
+    await vi.waitFor(() => expect(ours._kexinit).toBeDefined());
+    for (const command of commands.slice(0, 7)) command.write(Buffer.alloc(2 ** 23));
+    await laterTurn();
+    expect(isLost).toBe(false);
+    for (const command of commands.slice(7)) command.write(Buffer.alloc(2 ** 23));
+    await laterTurn();
+    expect(isLost).toBe(true);
   });
 
   /** A guest whose server is in order and says `early` on each channel before it opens it, and `between` before it answers. */

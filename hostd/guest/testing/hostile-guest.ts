@@ -34,6 +34,7 @@ type ServerProtocol = {
   rekey(): void;
   /** Reads what the other side sends. */
   parse: (chunk: Buffer, from: number, length: number) => void;
+  _handlers: Record<string, (protocol: unknown, ...args: unknown[]) => void>;
   _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
   _cipher: { encrypt(packet: Buffer): void };
 };
@@ -73,7 +74,7 @@ export function hostileGuest() {
 
     /** Serves SSH that is in order, apart from what `spoil` does with a new connection. */
     listenSsh(spoil: (connection: Connection) => void): Promise<void> {
-      const ssh = new ssh2.Server({ hostKeys: [HOST_KEY] }, (connection) => {
+      const ssh = new ssh2.Server({ hostKeys: [HOST_KEY], ident: 'OpenSSH_9.2p1' }, (connection) => {
         connection.on('error', () => {});
         connection.on('authentication', (auth) => auth.accept());
         connection.on('request', (accept) => accept?.());
