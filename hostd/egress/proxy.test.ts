@@ -19,6 +19,14 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
     expect(rig.proxy.bytesMoved).toBe(8000);
   });
 
+  it.each([
+    ['nothing', ''],
+    ['half a header', 'GET http://public.test/ HTTP/1.1\r\nhost: pub'],
+  ])('answers with 504 and ends when %s comes in time', async (_what, text) => {
+    rig.open({ headersMsMax: 60 });
+    expect(await raw(text)).toMatch(/^HTTP\/1\.1 504 /);
+  });
+
   describe('services', () => {
     it('replaces what the guest claims to be, and strips what is for the proxy alone', async () => {
       let seen: IncomingMessage | undefined;

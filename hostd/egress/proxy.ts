@@ -34,6 +34,7 @@ export type EgressProxyOptions = {
   /** Whom to believe about inspected hosts' own certificates. */
   trust: SecureContext;
   policyWaitMs?: number;
+  headersMsMax?: number;
 };
 
 type Refuse = (reason: RefusalReason, detail?: string) => void;
@@ -61,9 +62,11 @@ export class EgressProxy {
   constructor(options: EgressProxyOptions) {
     this.#options = options;
     // A push may take as long as it needs; the first lines of a request may not.
+    const headersTimeout = options.headersMsMax ?? HEADERS_MS_MAX;
     this.#server = http.createServer({
       requestTimeout: 0,
-      headersTimeout: HEADERS_MS_MAX,
+      headersTimeout,
+      connectionsCheckingInterval: headersTimeout / 12,
       maxHeaderSize: HEADER_BYTES_MAX,
       shouldUpgradeCallback: isWebSocket,
     });
@@ -71,6 +74,8 @@ export class EgressProxy {
     this.#server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => void this.#onUpgrade(req, socket, head));
     this.#server.on('connect', (req: IncomingMessage, socket: Duplex, head: Buffer) => void this.#onConnect(req, socket, head));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onClientError(error, socket));
+    // It never listens, and Node begins to look for late headers only then.
+    this.#server.emit('listening');
   }
 
   /** In force for requests that begin from now on. */
