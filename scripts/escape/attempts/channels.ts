@@ -1,7 +1,13 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
 import type { Category, HostAttempt } from '../attempt.ts';
 import { during, stoppedHostd } from '../during.ts';
+import type { World } from '../world.ts';
 
 const SECONDS = 2;
+/** Starting Node and shaking hands takes its time under emulation. */
+const SERVE_SECONDS = 20;
 const BACK_DEADLINE_MS = 120_000;
 
 /** Python in the guest that takes a serial port from the program that serves it, and writes what `say` makes for a few seconds. */
@@ -38,16 +44,49 @@ const speaking = (name: string, [unit, port]: readonly [string, string], say: st
   run: (world) =>
     during(world, async () => {
       await world.exec(world.attacker, speaker(unit, port, say));
-      // Also the proof that hostd finds its way back over a port that was abused.
-      const deadline = performance.now() + BACK_DEADLINE_MS;
-      for (;;) {
-        const reply = await world.exec(world.attacker, 'cat /root/sent; echo; cat /root/spoken', 20_000).catch(() => null);
-        const said = /^sent .*/.exec(reply?.stdout ?? '')?.[0];
-        if (said) return { tried: true, note: said };
-        if (performance.now() > deadline)
-          return { tried: reply !== null, through: reply ? null : 'the machine was lost for good', note: reply?.stdout ?? '' };
-        await new Promise((resolve) => setTimeout(resolve, 250));
-      }
+      return spoken(world);
+    }),
+});
+
+/** Waits until the machine says what was sent, over the channel that was abused. */
+async function spoken(world: World): ReturnType<HostAttempt['run']> {
+  // Also the proof that hostd finds its way back over a port that was abused.
+  const deadline = performance.now() + BACK_DEADLINE_MS;
+  for (;;) {
+    const reply = await world.exec(world.attacker, 'cat /root/sent; echo; cat /root/spoken', 20_000).catch(() => null);
+    const said = /^sent .*/.exec(reply?.stdout ?? '')?.[0];
+    if (said) return { tried: true, through: null, note: said };
+    if (performance.now() > deadline)
+      return { tried: reply !== null, through: reply ? null : 'the machine was lost for good', note: reply?.stdout ?? '' };
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+/** ssh2 and what it needs, as far as nothing of it is compiled. */
+const SSH2 = ['ssh2', 'asn1', 'bcrypt-pbkdf', 'safer-buffer', 'tweetnacl'];
+
+/** An SSH server of the guest's own in the place of its sshd for a while. */
+const serving = (name: string, act: string): HostAttempt => ({
+  name,
+  alone: true,
+  run: (world) =>
+    during(world, async () => {
+      const modules = path.join(import.meta.dirname, '..', '..', '..', 'node_modules');
+      const program = ['-C', path.join(import.meta.dirname, '..', 'guest'), 'hostile-ssh.cjs'];
+      const options = { encoding: 'buffer', maxBuffer: 16 * 1024 * 1024 } as const;
+      const { stdout } = await promisify(execFile)('tar', ['cz', '-C', modules, ...SSH2, ...program], options);
+      const body = { path: '/root/ssh.tgz', dataBase64: stdout.toString('base64'), mode: 'replace', user: 'root' };
+      await world.hostd.call('POST', `machines/${world.attacker}/write`, body);
+      const script = `mkdir -p /root/ssh/node_modules && tar xzf /root/ssh.tgz -C /root/ssh/node_modules
+cat >/root/serve.sh <<'END'
+sleep 0.3
+systemctl stop ${SSH[0]}
+timeout ${SERVE_SECONDS} node /root/ssh/node_modules/hostile-ssh.cjs ${act} /root/sent 0<>/dev/virtio-ports/${SSH[1]} 1>&0
+systemctl start ${SSH[0]}
+END
+rm -f /root/sent; setsid sh /root/serve.sh >/dev/null 2>/root/spoken </dev/null & echo`;
+      await world.exec(world.attacker, script);
+      return spoken(world);
     }),
 });
 
@@ -73,6 +112,8 @@ export const channels: Category = {
       SSH,
       "b'SSH-2.0-x\\r\\n' + struct.pack('>IB', 4092, 10) + b'\\x14' + bytes(4090)",
     ),
+    serving('SSH: error output behind the end of a proxy connection', 'behind-the-end'),
+    serving('SSH: host keys announced without end', 'host-keys'),
   ],
   controls: [stoppedHostd],
 };
