@@ -11,6 +11,7 @@ const REASONS: Record<EgressReason, string> = {
   bad_port: 'port not allowed',
   address: 'an address, not a name',
   method: 'method not allowed',
+  body: 'a body to a read-only service',
   path: 'path not allowed',
   bad_path: 'ambiguous path',
   websocket: 'WebSocket not allowed',

@@ -119,6 +119,8 @@ export const EGRESS_REASONS = [
   /** The name leads inside. */
   'private_address',
   'method',
+  /** Sent to a service that is only read from. */
+  'body',
   'path',
   /** Servers read this path in different ways. */
   'bad_path',

@@ -24,7 +24,7 @@ const POLICY = compilePolicy(
 );
 
 const decide = (kind: EgressRequest['kind'], host: string, port: number, method = kind === 'connect' ? 'CONNECT' : 'GET') =>
-  decideEgress(POLICY, { kind, method, host: parseHost(host), port, path: kind === 'connect' ? null : '/' });
+  decideEgress(POLICY, { kind, method, body: false, host: parseHost(host), port, path: kind === 'connect' ? null : '/' });
 
 describe('decideEgress', () => {
   it.each([
@@ -96,7 +96,14 @@ describe('decideEgress', () => {
   });
 
   it('denies everything without a policy', () => {
-    const request = { kind: 'connect', method: 'CONNECT', host: parseHost('github.com'), port: 443, path: null } as const;
+    const request = {
+      kind: 'connect',
+      method: 'CONNECT',
+      body: false,
+      host: parseHost('github.com'),
+      port: 443,
+      path: null,
+    } as const;
     expect(decideEgress(DENY_ALL, request)).toEqual({ decision: 'deny', reason: 'not_listed' });
   });
 });
@@ -105,7 +112,7 @@ describe('rules about requests', () => {
   const ask = (allow: EgressPolicyInput['allow'], what: string, kind: EgressRequest['kind'] = 'http') => {
     const [method = '', host = '', path = ''] = what.split(' ');
     const policy = compilePolicy(egressPolicySchema.parse({ services: [], allow }), []);
-    const decision = decideEgress(policy, { kind, method, host: parseHost(host), port: 443, path: path || null });
+    const decision = decideEgress(policy, { kind, method, body: false, host: parseHost(host), port: 443, path: path || null });
     return decision.decision === 'allow' && decision.reason === 'rule' ? decision.rule.id : decision.reason;
   };
   const inspect = { ports: [443], mode: 'inspect' as const };
@@ -137,7 +144,14 @@ describe('rules about requests', () => {
 
   it('sends on the path that was compared', () => {
     const policy = compilePolicy(egressPolicySchema.parse({ services: [], allow: API }), []);
-    const request = { kind: 'http', method: 'GET', host: parseHost('api.test'), port: 443, path: '/v1/%61%2d%c3' } as const;
+    const request = {
+      kind: 'http',
+      method: 'GET',
+      body: false,
+      host: parseHost('api.test'),
+      port: 443,
+      path: '/v1/%61%2d%c3',
+    } as const;
     expect(decideEgress(policy, request)).toMatchObject({ path: '/v1/a-%C3' });
   });
 

@@ -14,7 +14,7 @@ export type Service = {
   host: CanonicalHost;
   upstream: URL;
   headers: Readonly<Record<string, string>>;
-  /** Only GET and HEAD pass. */
+  /** Only GET and HEAD pass, without a body. */
   readOnly: boolean;
 };
 
@@ -82,6 +82,8 @@ function compileRule(rule: EgressRule): Rule | null {
 export type EgressRequest = {
   kind: 'http' | 'websocket' | 'connect';
   method: string;
+  /** Whether it brings one. */
+  body: boolean;
   /** Null when what the guest wrote is not a host. */
   host: ParsedHost | null;
   port: number;
@@ -95,6 +97,7 @@ export type DenyReason =
   | 'address'
   | 'not_listed'
   | 'method'
+  | 'body'
   | 'path'
   | 'bad_path'
   | 'websocket'
@@ -110,7 +113,7 @@ export type Decision =
 
 /** The one decision for every way out of a machine. Pure; whoever dials checks the resolved address as well (dial.ts). */
 export function decideEgress(policy: CompiledPolicy, request: EgressRequest): Decision {
-  const { kind, method, host, port } = request;
+  const { kind, method, body, host, port } = request;
   if (!host) return deny('bad_host');
   if (host.kind === 'address') return deny('address');
   const service = policy.services.get(host.name);
@@ -118,6 +121,7 @@ export function decideEgress(policy: CompiledPolicy, request: EgressRequest): De
     if (port !== 80) return deny('bad_port');
     if (kind === 'websocket') return deny('websocket');
     if (kind === 'http' && service.readOnly && method !== 'GET' && method !== 'HEAD') return deny('method');
+    if (service.readOnly && body) return deny('body');
     return { decision: 'allow', reason: 'service', service };
   }
   const naming = rulesNaming(policy.rules, host.name);

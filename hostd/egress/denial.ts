@@ -41,6 +41,7 @@ const WHY: Record<RefusalReason, string> = {
   address: 'addresses are never allowed, only names',
   not_listed: 'the host is not on the allow-list of your organization',
   method: 'the host is on the allow-list, but not with this method on this path',
+  body: 'the service is read-only: ask without a body',
   path: 'the host is on the allow-list, but not this path',
   bad_path: 'servers read this path in different ways, and the rule for this host is about paths',
   websocket: 'WebSocket connections are allowed only where a rule says so',

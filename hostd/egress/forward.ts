@@ -5,11 +5,11 @@ import { messageOf } from '../errors.ts';
 import { TooLargeError } from './byte-counter.ts';
 import { answer, refusal } from './denial.ts';
 import type { Exchange } from './exchange.ts';
-import { endToEndHeaders } from './headers.ts';
+import { endToEndHeaders, framedAs, type Headers } from './headers.ts';
 import type { TunnelLimits } from './tunnel.ts';
 
 export type Upstream = {
-  options: RequestOptions;
+  options: RequestOptions & { headers: Headers };
   /** Node is to make the TLS connection; not where `options` bring one. */
   secure: boolean;
   reason: 'service' | 'rule';
@@ -43,7 +43,8 @@ export function forward(req: IncomingMessage, res: ServerResponse, upstream: Ups
   }
   let outgoing: ClientRequest;
   try {
-    outgoing = (upstream.secure ? https : http).request(upstream.options);
+    const headers = framedAs(upstream.options.headers, req.headers);
+    outgoing = (upstream.secure ? https : http).request({ ...upstream.options, headers });
   } catch (error) {
     // A header that Node does not send.
     fail(error);

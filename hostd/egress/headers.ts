@@ -18,16 +18,37 @@ const HOP_BY_HOP = new Set([
 /** Who asks is decided outside the machine. */
 const GUEST_CLAIMS = /^(authorization|cookie|forwarded|x-forwarded-.*|x-real-ip|x-warren-.*)$/;
 
-type Headers = Record<string, string | string[]>;
+export type Headers = Record<string, string | string[]>;
 
 /** Headers that may travel on, in either direction. Names that `Connection` lists are dropped with it. */
 export function endToEndHeaders(headers: IncomingHttpHeaders): Headers {
   const listed = new Set((headers.connection ?? '').toLowerCase().split(/[\s,]+/));
   const kept: Headers = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !HOP_BY_HOP.has(name) && !listed.has(name)) kept[name] = value;
+    // Where a body ends is not the connection's to say.
+    const isListed = listed.has(name) && name !== 'content-length';
+    if (value !== undefined && !HOP_BY_HOP.has(name) && !isListed) kept[name] = value;
   }
   return kept;
+}
+
+/** Whether a request brings a body, by what its parser held it to. */
+export function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/**
+ * Headers that go on, with the end of the body marked as it was in what the machine sent: in chunks, by a length, or none. Node
+ * marks none by itself for GET, HEAD, DELETE and OPTIONS, and writes the bytes all the same: the host would read them as another
+ * request.
+ */
+export function framedAs(
+  headers: Headers,
+  { 'transfer-encoding': chunks, 'content-length': length }: IncomingHttpHeaders,
+): Headers {
+  const { 'content-length': _length, 'transfer-encoding': _chunks, ...rest } = headers;
+  if (chunks !== undefined) return { ...rest, 'transfer-encoding': 'chunked' };
+  return length === undefined ? rest : { ...rest, 'content-length': length };
 }
 
 /** Headers of a request to a service: the guest's without its claims to be someone, then the injected ones in their place. */

@@ -1,4 +1,5 @@
 import http, { type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http';
+import type { Agent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContext } from 'node:tls';
@@ -10,12 +11,12 @@ import { answer, endWith, isDenial, type Refusal, type RefusalReason, refusal } 
 import type { Dial } from './dial.ts';
 import { type About, Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
-import { endToEndHeaders } from './headers.ts';
+import { endToEndHeaders, framedAs, type Headers, hasBody } from './headers.ts';
 import type { MachineJournal } from './journal.ts';
 import { openTls } from './open-tls.ts';
 import { RateLimit } from './rate.ts';
 import { secure } from './secure.ts';
-import { toServiceUpstream } from './services.ts';
+import { serviceAgent, toServiceUpstream } from './services.ts';
 import { isForTunnel, nameOf, type Target, type Tunnel, targetInTunnel, targetOfLine } from './target.ts';
 import { ESTABLISHED, join, type TunnelLimits } from './tunnel.ts';
 import { forwardUpgrade, isWebSocket } from './upgrade.ts';
@@ -31,7 +32,7 @@ export type EgressProxyOptions = {
   log: MachineJournal;
   /** Ends TLS of inspected hosts. */
   authority: Pick<CertificateAuthority, 'contextFor'>;
-  /** Whom to believe about inspected hosts' own certificates. */
+  /** Whom to believe about the certificates of inspected hosts and services. */
   trust: SecureContext;
   policyWaitMs?: number;
   headersMsMax?: number;
@@ -50,6 +51,7 @@ type Allowed = Ask & { policy: CompiledPolicy; decision: Extract<Decision, { rea
 export class EgressProxy {
   readonly #options: EgressProxyOptions;
   readonly #server: http.Server;
+  readonly #agent: Agent;
   readonly #streams = new Set<Duplex>();
   /** What a CONNECT whose tunnel is answered right here was for. */
   readonly #tunnels = new WeakMap<Duplex, Tunnel>();
@@ -61,6 +63,7 @@ export class EgressProxy {
 
   constructor(options: EgressProxyOptions) {
     this.#options = options;
+    this.#agent = serviceAgent(options.trust);
     // A push may take as long as it needs; the first lines of a request may not.
     const headersTimeout = options.headersMsMax ?? HEADERS_MS_MAX;
     this.#server = http.createServer({
@@ -143,6 +146,7 @@ export class EgressProxy {
   close(): void {
     this.#use(DENY_ALL);
     for (const stream of this.#streams) stream.destroy();
+    this.#agent.destroy();
     this.#server.close();
   }
 
@@ -188,12 +192,12 @@ export class EgressProxy {
   }
 
   /** The decision when it is for the request; null when it was refused. */
-  async #decide({ target, method, refuse }: Ask, kind: 'http' | 'websocket' | 'connect') {
+  async #decide({ target, method, refuse }: Ask, kind: 'http' | 'websocket' | 'connect', body = false) {
     const policy = await this.#policyNow();
     if (!policy) return refuse('no_policy');
     if (this.#options.log.isFull) return refuse('log_full');
     const { host, port, rawPath } = target;
-    const decision = decideEgress(policy, { kind, method, host, port, path: kind === 'connect' ? null : rawPath });
+    const decision = decideEgress(policy, { kind, method, body, host, port, path: kind === 'connect' ? null : rawPath });
     if (decision.decision === 'allow') return { policy, decision };
     refuse(decision.reason, decision.detail && `About the path: ${decision.detail}.`);
   }
@@ -209,11 +213,11 @@ export class EgressProxy {
     const ask = this.#ask(target, req.method ?? '', target.rawPath, (refused) => answer(res, refused));
     if (!ask) return;
     if (!this.#isForItsTunnel(req)) return ask.refuse('host_mismatch');
-    const found = await this.#decide(ask, 'http');
+    const found = await this.#decide(ask, 'http', hasBody(req.headers));
     if (!found) return;
     const { policy, decision } = found;
     if (decision.reason === 'service')
-      return forward(req, res, toServiceUpstream(decision.service, req, target.url), ask.exchange);
+      return forward(req, res, toServiceUpstream(decision.service, req, target.url, this.#agent), ask.exchange);
     if (decision.reason !== 'rule') return ask.refuse('nested');
     const isSecure = this.#tunnels.get(req.socket)?.secure ?? false;
     const allowed = { ...ask, policy, decision };
@@ -245,7 +249,8 @@ export class EgressProxy {
     if (!upstream) return;
     socket.once('close', () => upstream.destroy());
     const options = requestOptions(req, allowed, isSecure, upstream);
-    options.headers = { ...(options.headers as object), connection: 'Upgrade', upgrade: 'websocket' };
+    // A handshake has no body, whatever the machine announced.
+    options.headers = { ...framedAs(options.headers, {}), connection: 'Upgrade', upgrade: 'websocket' };
     const fail = (message: string) => ask.refuse('upstream_error', message);
     forwardUpgrade(socket, head, options, { exchange: ask.exchange, limits: limitsOf(allowed), fail });
   }
@@ -351,7 +356,7 @@ function requestOptions(
   { policy, target, decision, exchange }: Allowed,
   isSecure: boolean,
   socket: Socket,
-): RequestOptions {
+): RequestOptions & { headers: Headers } {
   const { host, path } = decision;
   const { port, url } = target;
   const secrets = secretsFor(policy, host, isSecure);

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
-import tls from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { parseHost } from '../contract/canonical-host.ts';
 import { ARCHIVES, archiveHost, archiveUrl } from '../guest/image/mirror.ts';
 import type { Service } from './decide.ts';
@@ -24,16 +24,24 @@ export function ownServices({ npmUpstream, debianMirror }: OwnServices): Service
   });
 }
 
-// Handshakes with the registry are worth keeping; TLS trusts what this computer trusts. Plain HTTP is the control plane next
-// door: a fresh connection costs nothing there, and a push must not die on one that was closed while idle.
-const httpsAgent = new https.Agent({
-  keepAlive: true,
-  maxFreeSockets: 8,
-  secureContext: tls.createSecureContext({ ca: [...tls.getCACertificates('default'), ...tls.getCACertificates('system')] }),
-});
+/**
+ * The connections of one machine to services over TLS, whose handshakes are worth keeping: `npm install` asks hundreds of times.
+ * Never of two: what one leaves on a connection must not be where another's request begins.
+ */
+export function serviceAgent(trust: SecureContext): https.Agent {
+  return new https.Agent({ keepAlive: true, maxFreeSockets: 8, secureContext: trust });
+}
 
-/** Where a request to a service goes: the guest's path, normalised, below the service's. Private upstreams are meant. */
-export function toServiceUpstream(service: Service, req: IncomingMessage, path: Pick<URL, 'pathname' | 'search'>): Upstream {
+/**
+ * Where a request to a service goes: the guest's path, normalised, below the service's. Private upstreams are meant. Plain HTTP is
+ * the control plane next door: a fresh connection costs nothing there, and a push must not die on one that was closed while idle.
+ */
+export function toServiceUpstream(
+  service: Service,
+  req: IncomingMessage,
+  path: Pick<URL, 'pathname' | 'search'>,
+  agent: https.Agent,
+): Upstream {
   const { upstream } = service;
   const secure = upstream.protocol === 'https:';
   const headers = { ...serviceHeaders(req.headers, service.headers), host: upstream.host };
@@ -44,7 +52,7 @@ export function toServiceUpstream(service: Service, req: IncomingMessage, path: 
     port: 80,
     limits: SERVICE_LIMITS,
     options: {
-      agent: secure ? httpsAgent : false,
+      agent: secure ? agent : false,
       method: req.method,
       hostname: upstream.hostname.replace(/^\[|\]$/g, ''),
       port: upstream.port || (secure ? 443 : 80),
