@@ -93,7 +93,7 @@ describe('EgressJournal', () => {
     expect(feedOf(await open())).toEqual(['a1 one']);
   });
 
-  it('removes the file of a machine that is gone once all was collected, and not before', async () => {
+  it('keeps of a machine that is gone its last number alone once all was collected, and not before', async () => {
     const journal = await open();
     journal.begin(MACHINE).add(anEntry('one'));
     await journal.settled();
@@ -101,7 +101,8 @@ describe('EgressJournal', () => {
     await journal.settled();
     expect(feedOf(journal)).toEqual(['a1 one']);
     journal.collected(MACHINE, 1);
-    await vi.waitFor(async () => expect(await readdir(dir)).toEqual([]));
+    await journal.settled();
+    expect(await readFile(path.join(dir, `${MACHINE}.jsonl`), 'utf8')).toBe('{"seq":1}\n');
     expect(feedOf(journal)).toEqual([]);
   });
 
@@ -118,6 +119,71 @@ describe('EgressJournal', () => {
     next.begin(MACHINE).add(anEntry('more'));
     await next.settled();
     expect(feedOf(next)).toEqual(['a2001 more']);
+  });
+
+  it('gives a file back its size while there is always something left to collect', async () => {
+    const journal = await open();
+    const machine = journal.begin(MACHINE);
+    const file = path.join(dir, `${MACHINE}.jsonl`);
+    for (let n = 0; n < 2_000; n += 1) machine.add(anEntry('a-host-name.example.com'));
+    await journal.settled();
+    machine.add(anEntry('one-more'));
+    journal.collected(MACHINE, 1_999);
+    await journal.settled();
+    expect((await stat(file)).size).toBeLessThan(2_000);
+    expect(feedOf(journal)).toEqual(['a2000 a-host-name.example.com', 'a2001 one-more']);
+    const next = await open();
+    expect(feedOf(next)).toEqual(['a2000 a-host-name.example.com', 'a2001 one-more']);
+    next.begin(MACHINE).add(anEntry('after'));
+    await next.settled();
+    expect(feedOf(next).at(-1)).toBe('a2002 after');
+  });
+
+  it('goes on without a file that it cannot read, and keeps it', async () => {
+    const former = await open();
+    former.begin(OTHER).add(anEntry('one'));
+    await former.settled();
+    await mkdir(path.join(dir, `${MACHINE}.jsonl`));
+    const journal = await open();
+    expect(feedOf(journal)).toEqual(['b1 one']);
+    expect(await readdir(dir)).toEqual([`${MACHINE}.jsonl.unreadable`, `${OTHER}.jsonl`]);
+    journal.begin(MACHINE).add(anEntry('two'));
+    await journal.settled();
+    expect(feedOf(await open())).toContain('a1000000001 two');
+    expect(await readdir(dir)).toContain(`${MACHINE}.jsonl.unreadable`);
+  });
+
+  it('does not begin the numbers of a machine anew when it is taken up again', async () => {
+    const journal = await open();
+    journal.begin(MACHINE).add(anEntry('one'));
+    await journal.settled();
+    journal.collected(MACHINE, 1);
+    journal.end(MACHINE);
+    await journal.settled();
+    journal.begin(MACHINE).add(anEntry('two'));
+    await journal.settled();
+    expect(feedOf(journal)).toEqual(['a2 two']);
+    journal.collected(MACHINE, 2);
+    journal.end(MACHINE);
+    await journal.settled();
+    const next = await open();
+    next.begin(MACHINE).add(anEntry('three'));
+    await next.settled();
+    expect(feedOf(next).at(-1)).toBe('a3 three');
+  });
+
+  it('keeps no more than it may, and says in the log how much it did not', async () => {
+    const journal = await open();
+    const machine = journal.begin(MACHINE);
+    for (let n = 0; n < 20_050; n += 1) machine.add(anEntry('a'));
+    await journal.settled();
+    expect(journal.uncollected(30_000)).toHaveLength(20_000);
+    journal.collected(MACHINE, 10);
+    machine.add(anEntry('later'));
+    await journal.settled();
+    const [dropped, later] = journal.uncollected(30_000).slice(-2);
+    expect(dropped?.entry).toMatchObject({ decision: 'deny', reason: 'log_full', host: '50 requests refused, not logged' });
+    expect(later?.entry).toMatchObject({ host: 'later', seq: 20_002 });
   });
 
   it('is full when nobody collects, and not when somebody does', async () => {

@@ -1,4 +1,4 @@
-import { appendFile, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { appendFile, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type EgressFeedEntry, type EgressLogEntry, egressLogEntrySchema } from '../contract/egress.ts';
 import { idSchema } from '../contract/machines.ts';
@@ -16,8 +16,14 @@ const UNCOLLECTED_MAX = 20_000;
 const RECENT_MAX = 1_000;
 const REWRITE_BYTES = 256 * 1024;
 const RETRY_MS = 1_000;
-/** What nobody collected for so long is of a control plane that is gone. */
-const ABANDONED_MS = 14 * 24 * 3_600_000;
+/**
+ * What nobody collected for so long is of a control plane that is gone. Longer than the control plane keeps its rows: a machine whose
+ * numbers begin anew then meets none of its own.
+ */
+const ABANDONED_MS = 45 * 24 * 3_600_000;
+const UNREADABLE = '.unreadable';
+/** Where the numbers of a machine go on whose file cannot be read: beyond any that it can have got to. */
+const SEQ_UNKNOWN = 1_000_000_000;
 
 export type NewEntry = Omit<EgressLogEntry, 'seq' | 'at'>;
 
@@ -37,6 +43,10 @@ type Book = {
   uncollected: EgressLogEntry[];
   written: number;
   bytes: number;
+  /** In the file, also those that were collected. */
+  lines: number;
+  /** Since the machine's log was full. */
+  dropped: number;
   isTorn: boolean;
   live: boolean;
   /** One change of the file at a time. */
@@ -59,12 +69,30 @@ export class EgressJournal {
   /** Takes up what a former hostd wrote. */
   static async open(dir: string, log: Logger): Promise<EgressJournal> {
     const books = new Map<string, Book>();
+    const keptAside = new Set<string>();
     for (const name of await readdir(dir)) {
-      const machineId = name.replace(/\.jsonl$/, '');
+      const machineId = name.replace(UNREADABLE, '').replace(/\.jsonl$/, '');
       const file = path.join(dir, name);
-      if (!idSchema.safeParse(machineId).success || (await ageMs(file)) > ABANDONED_MS) await rm(file, { force: true });
-      else books.set(machineId, await readBook(file));
+      if (!idSchema.safeParse(machineId).success || (await ageMs(file)) > ABANDONED_MS) {
+        await rm(file, { force: true, recursive: true });
+      } else if (name.endsWith(UNREADABLE)) {
+        keptAside.add(machineId);
+      } else {
+        try {
+          books.set(machineId, await readBook(file));
+        } catch (error) {
+          // One machine's log must not keep all others from running.
+          log.error(
+            { event: 'egress.unreadable', machineId, err: error },
+            `a journal cannot be read: it is kept as *${UNREADABLE}`,
+          );
+          keptAside.add(machineId);
+          await rename(file, file + UNREADABLE);
+        }
+      }
     }
+    for (const machineId of keptAside)
+      if (!books.has(machineId)) books.set(machineId, { ...newBook(), seq: SEQ_UNKNOWN, written: SEQ_UNKNOWN });
     return new EgressJournal(dir, log, books);
   }
 
@@ -77,7 +105,7 @@ export class EgressJournal {
       add: (entry) => this.#add(machineId, book, entry),
       after: (seq) => book.recent.filter((entry) => entry.seq > seq),
       get isFull() {
-        return book.uncollected.length >= UNCOLLECTED_MAX;
+        return isFull(book);
       },
     };
   }
@@ -87,6 +115,7 @@ export class EgressJournal {
     const book = this.#books.get(machineId);
     if (!book) return;
     book.live = false;
+    book.recent = [];
     this.#tidy(machineId, book);
   }
 
@@ -107,6 +136,11 @@ export class EgressJournal {
     const book = this.#books.get(machineId);
     if (!book) return;
     book.uncollected = book.uncollected.filter((entry) => entry.seq > seq);
+    if (book.dropped > 0 && !isFull(book)) {
+      const { dropped } = book;
+      book.dropped = 0;
+      this.#add(machineId, book, aboutDropped(dropped));
+    }
     this.#tidy(machineId, book);
   }
 
@@ -122,6 +156,11 @@ export class EgressJournal {
   }
 
   #add(machineId: string, book: Book, entry: NewEntry): void {
+    // What was let through before is written all the same: no more than is in flight.
+    if (isFull(book) && entry.decision === 'deny' && entry.bytesUp + entry.bytesDown === 0) {
+      book.dropped += 1;
+      return;
+    }
     book.seq += 1;
     const numbered = { ...entry, seq: book.seq, at: new Date().toISOString() };
     book.uncollected.push(numbered);
@@ -145,6 +184,7 @@ export class EgressJournal {
       try {
         await appendFile(this.#file(machineId), text, { mode: 0o600 });
         book.bytes += text.length;
+        book.lines += lines.length;
         book.written = last.seq;
         book.isTorn = false;
         for (const listener of this.#listeners) listener();
@@ -156,20 +196,21 @@ export class EgressJournal {
     });
   }
 
-  /** Removes what was collected from the disk: at once with a machine that is gone, now and then with one that runs. */
+  /**
+   * Takes what was collected from the disk: at once with a machine that is gone, with one that runs whenever most of a large file is.
+   * The number stays also of one that is gone: the same machine may be taken up again.
+   */
   #tidy(machineId: string, book: Book): void {
-    if (book.uncollected.length > 0) return;
-    if (book.live && book.bytes < REWRITE_BYTES) return;
+    if (!isWorthTidying(book)) return;
     book.work = book.work
       .then(async () => {
-        if (book.uncollected.length > 0) return;
-        if (book.live) {
-          await writeAtomically(this.#file(machineId), `${JSON.stringify({ seq: book.seq })}\n`);
-          book.bytes = 0;
-        } else {
-          await rm(this.#file(machineId), { force: true });
-          if (!book.live) this.#books.delete(machineId);
-        }
+        if (!isWorthTidying(book)) return;
+        const kept = book.uncollected.filter(({ seq }) => seq <= book.written);
+        const text = [{ seq: book.written }, ...kept].map((line) => `${JSON.stringify(line)}\n`).join('');
+        await writeAtomically(this.#file(machineId), text);
+        book.bytes = text.length;
+        book.lines = kept.length;
+        book.isTorn = false;
       })
       .catch((error) => this.#log.warn({ event: 'egress.not_tidied', machineId, err: error }, 'a journal stays on the disk'));
   }
@@ -180,8 +221,34 @@ export class EgressJournal {
 }
 
 function newBook(): Book {
-  const nothing = { seq: 0, written: 0, bytes: 0, isTorn: false };
+  const nothing = { seq: 0, written: 0, bytes: 0, lines: 0, dropped: 0, isTorn: false };
   return { ...nothing, recent: [], uncollected: [], live: false, work: Promise.resolve(), scheduled: false };
+}
+
+function isFull({ uncollected }: Book): boolean {
+  return uncollected.length >= UNCOLLECTED_MAX;
+}
+
+function isWorthTidying({ live, bytes, lines, uncollected }: Book): boolean {
+  if (!live) return uncollected.length === 0 && lines > 0;
+  return bytes >= REWRITE_BYTES && uncollected.length * 2 <= lines;
+}
+
+/** One line for all that a machine asked while its log was full. */
+function aboutDropped(count: number): NewEntry {
+  return {
+    decision: 'deny',
+    reason: 'log_full',
+    method: '',
+    host: `${count} requests refused, not logged`,
+    port: 0,
+    path: null,
+    status: null,
+    bytesUp: 0,
+    bytesDown: 0,
+    rule: null,
+    secrets: [],
+  };
 }
 
 async function ageMs(file: string): Promise<number> {
@@ -191,16 +258,21 @@ async function ageMs(file: string): Promise<number> {
 /** A line that was cut by a crash was offered to nobody; its number is free. */
 async function readBook(file: string): Promise<Book> {
   const book = newBook();
-  const text = await readFile(file, 'utf8');
-  for (const line of text.split('\n')) {
+  await using handle = await open(file, 'a+');
+  const { size } = await handle.stat();
+  for await (const line of handle.readLines({ start: 0, autoClose: false })) {
     const value = parseLine(line);
     if (!value) continue;
     book.seq = Math.max(book.seq, value.seq);
-    if ('decision' in value) book.uncollected.push(value);
+    if (!('decision' in value)) continue;
+    book.lines += 1;
+    book.uncollected.push(value);
+    // What is older was collected: no more than this ever waits.
+    if (book.uncollected.length >= 2 * UNCOLLECTED_MAX) book.uncollected = book.uncollected.slice(-UNCOLLECTED_MAX);
   }
   // The next line must not be glued to a torn one.
-  if (text !== '' && !text.endsWith('\n')) await appendFile(file, '\n');
-  return { ...book, written: book.seq, bytes: text.length, recent: book.uncollected.slice(-RECENT_MAX) };
+  if (size > 0 && (await handle.read(Buffer.alloc(1), 0, 1, size - 1)).buffer[0] !== 0x0a) await handle.appendFile('\n');
+  return { ...book, written: book.seq, bytes: size, recent: book.uncollected.slice(-RECENT_MAX) };
 }
 
 function parseLine(line: string): EgressLogEntry | { seq: number } | null {
