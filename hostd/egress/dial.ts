@@ -1,8 +1,9 @@
 import { lookup } from 'node:dns/promises';
 import { connect, type Socket } from 'node:net';
+import os from 'node:os';
 import type { CanonicalHost } from '../contract/canonical-host.ts';
 import { messageOf } from '../errors.ts';
-import { isPrivateAddress } from './private-address.ts';
+import { isAmong, isPrivateAddress } from './private-address.ts';
 
 const CONNECT_DEADLINE_MS = 10_000;
 const ADDRESSES_TRIED_MAX = 3;
@@ -18,8 +19,14 @@ export type DialDeps = {
 
 const HOST_DEPS: DialDeps = {
   resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
-  isForbidden: isPrivateAddress,
+  // To an address of its own a host connects without passing its firewall.
+  isForbidden: (address) => isPrivateAddress(address) || isAmong(ownAddresses(), address),
 };
+
+/** Asked each time: addresses come and go. */
+function ownAddresses(): string[] {
+  return Object.values(os.networkInterfaces()).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []);
+}
 
 /**
  * Resolves a name on the host and connects to one of its public addresses. The address that was checked is the address that
@@ -35,7 +42,7 @@ export function createDial(deps: DialDeps = HOST_DEPS): Dial {
     }
     const allowed = addresses.filter((address) => !deps.isForbidden(address)).slice(0, ADDRESSES_TRIED_MAX);
     if (allowed.length === 0) {
-      return { ok: false, reason: 'private_address', message: `${host} resolves to private addresses only` };
+      return { ok: false, reason: 'private_address', message: `${host} resolves to private addresses, or this host's own, only` };
     }
     let message = '';
     for (const address of allowed) {

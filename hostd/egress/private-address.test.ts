@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isPrivateAddress } from './private-address.ts';
+import { isAmong, isPrivateAddress } from './private-address.ts';
 
 describe('isPrivateAddress', () => {
   it.each([
@@ -47,5 +47,15 @@ describe('isPrivateAddress', () => {
     '2a00:1450::1',
   ])('lets %j pass', (address) => {
     expect(isPrivateAddress(address)).toBe(false);
+  });
+});
+
+describe('isAmong', () => {
+  const OWN = ['203.0.114.7', '2a00:1450:4001::7', 'not an address'];
+  it.each(['203.0.114.7', '2a00:1450:4001::7', '2a00:1450:4001:0:0:0:0:7'])('knows %s', (address) => {
+    expect(isAmong(OWN, address)).toBe(true);
+  });
+  it.each(['203.0.114.8', '2a00:1450:4001::8', 'not an address'])('does not know %s', (address) => {
+    expect(isAmong(OWN, address)).toBe(false);
   });
 });

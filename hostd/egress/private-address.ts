@@ -60,3 +60,17 @@ export function isPrivateAddress(address: string): boolean {
       return true;
   }
 }
+
+/** Whether it is one of `addresses`, in whatever spelling. */
+export function isAmong(addresses: readonly string[], address: string): boolean {
+  const family = familyOf(address);
+  if (!family) return false;
+  const list = new BlockList();
+  for (const one of addresses) if (familyOf(one) === family) list.addAddress(one, family);
+  return list.check(address, family);
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' | null {
+  const version = isIP(address);
+  return version === 0 ? null : version === 4 ? 'ipv4' : 'ipv6';
+}
