@@ -86,7 +86,12 @@ describe('decideEgress', () => {
     expect(decide('http', 'npm.warren.internal', 80, method)).toEqual({ decision: 'deny', reason: 'method' });
   });
 
-  it('lets a service take any method', () => {
+  it.each(['TRACE', 'TRACK', 'DEBUG'])('%s, which answers with what it was sent, is denied everywhere', (method) => {
+    expect(decide('http', 'git.warren.internal', 80, method)).toEqual({ decision: 'deny', reason: 'method' });
+    expect(decide('http', 'a.example.com', 80, method)).toEqual({ decision: 'deny', reason: 'method' });
+  });
+
+  it('lets a service take any other method', () => {
     expect(decide('http', 'git.warren.internal', 80, 'POST')).toMatchObject({ decision: 'allow' });
   });
 

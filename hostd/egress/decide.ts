@@ -111,6 +111,9 @@ export type Decision =
   | { decision: 'allow'; reason: 'inspect'; host: CanonicalHost }
   | { decision: 'deny'; reason: DenyReason; detail?: string };
 
+/** What answers these repeats the request, and with it what was added outside the machine. No rule can name them. */
+const ECHOING = new Set(['TRACE', 'TRACK', 'DEBUG']);
+
 /** The one decision for every way out of a machine. Pure; whoever dials checks the resolved address as well (dial.ts). */
 export function decideEgress(policy: CompiledPolicy, request: EgressRequest): Decision {
   const { kind, method, body, host, port } = request;
@@ -120,6 +123,7 @@ export function decideEgress(policy: CompiledPolicy, request: EgressRequest): De
   if (service) {
     if (port !== 80) return deny('bad_port');
     if (kind === 'websocket') return deny('websocket');
+    if (ECHOING.has(method)) return deny('method');
     if (kind === 'http' && service.readOnly && method !== 'GET' && method !== 'HEAD') return deny('method');
     if (service.readOnly && body) return deny('body');
     return { decision: 'allow', reason: 'service', service };
@@ -155,7 +159,7 @@ function decideRequest(rules: readonly Rule[], host: CanonicalHost, { kind, meth
     ({ paths }) => paths === null || (read.ok && paths.some((pattern) => matchesPath(pattern, read.path))),
   );
   if (onPath.length === 0) return read.ok ? deny('path') : deny('bad_path', read.why);
-  const ofMethod = onPath.filter(({ methods }) => methods === null || methods.has(method));
+  const ofMethod = onPath.filter(({ methods }) => (methods === null ? !ECHOING.has(method) : methods.has(method)));
   if (ofMethod.length === 0) return deny('method');
   const rule = ofMethod.find(({ webSocket }) => kind !== 'websocket' || webSocket);
   if (!rule) return deny('websocket');

@@ -20,6 +20,14 @@ const GUEST_CLAIMS = /^(authorization|cookie|forwarded|x-forwarded-.*|x-real-ip|
 
 export type Headers = Record<string, string | string[]>;
 
+/** By these some servers take another method or path than the request's. Some read `_` as `-`. */
+const OVERRIDES = /^x-(http-method|http-method-override|method-override|original-ur[li]|rewrite-ur[li])$/;
+
+/** Headers of a request whose method and path were decided about. */
+export function withoutOverrides(headers: Headers): Headers {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !OVERRIDES.test(name.replaceAll('_', '-'))));
+}
+
 /** Headers that may travel on, in either direction. Names that `Connection` lists are dropped with it. */
 export function endToEndHeaders(headers: IncomingHttpHeaders): Headers {
   const listed = new Set((headers.connection ?? '').toLowerCase().split(/[\s,]+/));
@@ -53,7 +61,9 @@ export function framedAs(
 
 /** Headers of a request to a service: the guest's without its claims to be someone, then the injected ones in their place. */
 export function serviceHeaders(headers: IncomingHttpHeaders, injected: Readonly<Record<string, string>>): Headers {
-  const kept = Object.fromEntries(Object.entries(endToEndHeaders(headers)).filter(([name]) => !GUEST_CLAIMS.test(name)));
+  const kept = Object.fromEntries(
+    Object.entries(withoutOverrides(endToEndHeaders(headers))).filter(([name]) => !GUEST_CLAIMS.test(name)),
+  );
   const lowered = Object.entries(injected).map(([name, value]) => [name.toLowerCase(), value]);
   return { ...kept, ...Object.fromEntries(lowered) };
 }

@@ -227,6 +227,32 @@ describe('EgressProxy', { timeout: 30_000 }, () => {
       ]);
     });
 
+    it.each([
+      [{ methods: ['POST' as const] }, []],
+      [{ paths: ['/**'] }, []],
+      [{}, ['x-http-method-override', 'x-original-url']],
+    ])('takes headers that would name another method or path from requests held to %j', async (set, expected) => {
+      const port = await listen((req, res) =>
+        res.end(JSON.stringify(Object.keys(req.headers).filter((name) => /^x/.test(name)))),
+      );
+      setPolicy({ allow: [{ host: 'public.test', ports: [port], mode: 'inspect', ...set }] });
+      const headers =
+        expected.length > 0
+          ? { 'X-HTTP-Method-Override': 'DELETE', 'X-Original-URL': '/admin' }
+          : Object.fromEntries(
+              [
+                'X-HTTP-Method-Override',
+                'X-HTTP-Method',
+                'X_HTTP_Method_Override',
+                'X-Method-Override',
+                'X-Original-URL',
+                'X-Rewrite-URL',
+              ].map((name) => [name, '/admin']),
+            );
+      const { text } = await send({ path: `http://public.test:${port}/x`, method: 'POST', headers });
+      expect(JSON.parse(text)).toEqual(expected);
+    });
+
     it('tunnels bytes both ways', async () => {
       const port = await start(net.createServer((socket) => void socket.pipe(socket)));
       allow('public.test', port);

@@ -11,7 +11,7 @@ import { answer, endWith, isDenial, type Refusal, type RefusalReason, refusal } 
 import type { Dial } from './dial.ts';
 import { type About, Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
-import { endToEndHeaders, framedAs, type Headers, hasBody } from './headers.ts';
+import { endToEndHeaders, framedAs, type Headers, hasBody, withoutOverrides } from './headers.ts';
 import type { MachineJournal } from './journal.ts';
 import { openTls } from './open-tls.ts';
 import { RateLimit } from './rate.ts';
@@ -357,15 +357,17 @@ function requestOptions(
   isSecure: boolean,
   socket: Socket,
 ): RequestOptions & { headers: Headers } {
-  const { host, path } = decision;
+  const { host, path, rule } = decision;
   const { port, url } = target;
+  const kept = endToEndHeaders(req.headers);
+  const isHeld = rule.methods !== null || rule.paths !== null;
   const secrets = secretsFor(policy, host, isSecure);
   exchange.secrets = secrets.map(({ id }) => id);
   return {
     method: req.method,
     path: (path ?? url.pathname) + url.search,
     headers: {
-      ...endToEndHeaders(req.headers),
+      ...(isHeld ? withoutOverrides(kept) : kept),
       ...Object.fromEntries(secrets.map(({ header, value }) => [header, value])),
       host: port === (isSecure ? 443 : 80) ? host : `${host}:${port}`,
     },
