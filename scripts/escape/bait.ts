@@ -46,6 +46,11 @@ export class Bait {
       }
       res.writeHead(200, { 'content-type': 'text/plain' }).end(`served ${req.method} ${url}\n`);
     });
+    // What came behind a request and is none of its body: another server would take it for the next request.
+    this.#upstream.on('clientError', ({ rawPacket }: Error & { rawPacket?: Buffer }, socket) => {
+      if (rawPacket) this.served.push({ method: 'BARE', url: rawPacket.toString('latin1'), headers: {} });
+      socket.destroy();
+    });
     this.#upstream.on('connection', (socket) => {
       this.connections += 1;
       this.connectionsMost = Math.max(this.connectionsMost, this.connections);

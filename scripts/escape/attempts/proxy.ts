@@ -16,12 +16,33 @@ const smuggled = (_reply: unknown, world: World, token: string): Through => {
 };
 const smuggle = (name: string, ...send: string[]): ProbeAttempt => ({ name, probe: { kind: 'proxy', send }, through: smuggled });
 
+/** Headers by which a server takes another method or path than it was asked with. */
+const overridden = (_reply: unknown, { bait }: World, token: string): Through => {
+  const served = bait.served.find(({ url }) => url.includes(token));
+  const names = Object.keys(served?.headers ?? {}).filter((name) => /^x[-_](http|method|original|rewrite)/.test(name));
+  return names.length > 0 ? `a service got ${names.join(', ')}` : null;
+};
+
 const get = (url: string, ...headers: string[]) => `GET ${url} HTTP/1.1\r\n${['Host: x', ...headers].join('\r\n')}\r\n\r\n`;
 const connect = (authority: string) => `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
 const GIT = 'http://git.warren.internal';
 const post = (headers: string[], body: string) =>
   `POST ${GIT}/{token} HTTP/1.1\r\nHost: git.warren.internal\r\n${headers.join('\r\n')}\r\n\r\n${body}`;
 const SMUGGLED = 'GET /smuggled/{token} HTTP/1.1\r\nHost: localhost:{bait}\r\nAuthorization: Bearer mine\r\n\r\n';
+const NPM = 'http://npm.warren.internal';
+/** Node frames no body of these by itself. */
+const BARE = ['GET', 'HEAD', 'DELETE', 'OPTIONS'];
+/** A whole request as a body that the machine frames well: where it ends is for the proxy to say again. */
+const INNER = 'GET /smuggled/{token} HTTP/1.1\r\nHost: localhost\r\n\r\n';
+/** `{token}` becomes a word of this length (World.newToken). */
+const INNER_BYTES = INNER.length - '{token}'.length + 17;
+const framed = (method: string, url: string, headers: string, body: string) =>
+  `${method} ${url}/{token} HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`;
+const inChunks = (method: string, url: string) =>
+  framed(method, url, 'Transfer-Encoding: chunked', `${INNER_BYTES.toString(16)}\r\n${INNER}\r\n0\r\n\r\n`);
+const withLength = (method: string, url: string) =>
+  framed(method, url, `Connection: Content-Length\r\nContent-Length: ${INNER_BYTES}`, INNER);
+
 const utf8 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
 /** Where the listener is, as it would be asked for. */
 const at = (host: string) => get(`http://${host}:{bait}/{token}`);
@@ -170,6 +191,12 @@ export const requests: Category = {
     smuggle('a bare carriage return', post(['X-A: b\rTransfer-Encoding: chunked', 'Content-Length: 0'], SMUGGLED)),
     smuggle('a NUL in a header', post(['X-A: b\x00c', 'Content-Length: 0'], SMUGGLED)),
     smuggle('a length hidden by Connection', post(['Connection: Content-Length', 'Content-Length: 3'], `abc${SMUGGLED}`)),
+    ...BARE.flatMap((method) => [
+      smuggle(`${method} with a request in chunks`, inChunks(method, GIT)),
+      smuggle(`${method} with a request whose length Connection hides`, withLength(method, GIT)),
+    ]),
+    proxy('a body in chunks to the registry', inChunks('GET', NPM)),
+    proxy('a body to the registry whose length Connection hides', withLength('GET', NPM)),
     smuggle('a chunk with a wrong size', post(['Transfer-Encoding: chunked'], `1\r\nabcdef\r\n0\r\n\r\n${SMUGGLED}`)),
     smuggle(
       'a chunk of overflowing size',
@@ -186,6 +213,15 @@ export const requests: Category = {
     proxy('a body beyond the cap', post(['Content-Length: 99999999999'], 'x')),
     proxy('HTTP/0.9', 'GET http://localhost:{bait}/{token}\r\n\r\n'),
     proxy('TRACE', 'TRACE http://localhost:{bait}/{token} HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n'),
+    proxy('TRACE to a service', `TRACE ${GIT}/{token} HTTP/1.1\r\nHost: x\r\n\r\n`),
+    {
+      name: 'headers that name another method and path to a service',
+      probe: {
+        kind: 'proxy',
+        send: [get(`${GIT}/{token}`, 'X-HTTP-Method-Override: DELETE', 'X_HTTP_Method: DELETE', 'X-Original-URL: /admin')],
+      },
+      through: overridden,
+    },
     proxy('a method with a line end', 'GE\nT http://localhost:{bait}/{token} HTTP/1.1\r\nHost: x\r\n\r\n'),
   ],
   controls: [
@@ -193,6 +229,16 @@ export const requests: Category = {
       name: 'the first of two requests on one connection, and the second',
       probe: { kind: 'proxy', send: [get(`${GIT}/{token}`) + get(`${GIT}/{token}`)] },
       through: ({ text }) => (text.match(/served GET/g)?.length === 2 ? 'both were served' : null),
+    },
+    {
+      name: 'a second request that is one, seen as smuggled ones would be',
+      probe: { kind: 'proxy', send: [get(`${GIT}/{token}`) + get(`${GIT}/smuggled/{token}`)] },
+      through: smuggled,
+    },
+    {
+      name: 'a body in chunks that a service takes',
+      probe: { kind: 'proxy', send: [inChunks('POST', GIT)] },
+      through: success,
     },
   ],
 };
