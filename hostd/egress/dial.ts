@@ -1,9 +1,9 @@
-import { lookup } from 'node:dns/promises';
 import { connect, type Socket } from 'node:net';
 import os from 'node:os';
 import type { CanonicalHost } from '../contract/canonical-host.ts';
 import { messageOf } from '../errors.ts';
 import { isAmong, isPrivateAddress } from './private-address.ts';
+import { resolveName } from './resolve.ts';
 
 const CONNECT_DEADLINE_MS = 10_000;
 const ADDRESSES_TRIED_MAX = 3;
@@ -18,7 +18,7 @@ export type DialDeps = {
 };
 
 const HOST_DEPS: DialDeps = {
-  resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+  resolve: resolveName,
   // To an address of its own a host connects without passing its firewall.
   isForbidden: (address) => isPrivateAddress(address) || isAmong(ownAddresses(), address),
 };
