@@ -45,10 +45,12 @@ export function isSameProcess(a: AgentProcess | null, b: AgentProcess | null): b
 
 /**
  * Starts the agent's unit anew. What it said before stays in its stdout file, so offsets go on; the newline ends whatever
- * line it died in, which would else swallow its first reply.
+ * line it died in, which would else swallow its first reply. Whatever else lies where its FIFO belongs would stop the unit.
  */
 export async function restartAgent(guest: Guest): Promise<void> {
-  const script = `systemctl stop ${GUEST.agentUnit}; echo >> ${GUEST.agentStdout}; systemctl start ${GUEST.agentUnit}`;
+  const script = `systemctl stop ${GUEST.agentUnit}
+    [ -p ${GUEST.agentStdin} ] || rm -rf ${GUEST.agentStdin}
+    echo >> ${GUEST.agentStdout}; systemctl start ${GUEST.agentUnit}`;
   await runScript(guest, 'restart-agent', script, { user: 'root', timeoutMs: 120_000 });
 }
 

@@ -49,6 +49,18 @@ export async function failTurn(
   noticeOf(tx, session);
 }
 
+/** The same for the session's open turn, if it has one: the machine it ran in is gone. False when none was open. */
+export async function failOpenTurn(
+  tx: Tx,
+  session: Session,
+  error: Extract<TimelineEvent, { kind: 'error' }>,
+  now: Date,
+): Promise<boolean> {
+  const open = await tx.message.findFirst({ where: { sessionId: session.id, state: 'delivered' } });
+  if (open) await failTurn(tx, session, open, error, now);
+  return open !== null;
+}
+
 /** Nothing runs on after its turn: a tool call whose end was never told did not end well. */
 function unfinishedTools(rows: TurnRow[]): TimelineWrite[] {
   return rows.flatMap(({ seq, event }) => {

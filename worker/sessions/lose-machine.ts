@@ -2,7 +2,7 @@ import type { Session } from '../../prisma/generated/client.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
 import { dropOldSnapshots } from '../machines/drop-snapshots.ts';
 import { type Driver, move } from './driver.ts';
-import { failTurn } from './end-turn.ts';
+import { failOpenTurn } from './end-turn.ts';
 import { storeSnapshot, trySuspend } from './keep-disk.ts';
 import { wakeAtOnce } from './wake-at-once.ts';
 
@@ -36,9 +36,7 @@ export async function loseMachine(driver: Driver, session: Session, reason: stri
       const { agentOffset } = await tx.session.findUniqueOrThrow({ where: { id: session.id } });
       await storeSnapshot(tx, { ...session, agentOffset }, kept.snapshot, kept.releasedMs);
     }
-    const open = await tx.message.findFirst({ where: { sessionId: session.id, state: 'delivered' } });
-    if (open) await failTurn(tx, session, open, error, deps.clock.now());
-    else await appendEvent(tx, driver.ref, error);
+    if (!(await failOpenTurn(tx, session, error, deps.clock.now()))) await appendEvent(tx, driver.ref, error);
     const waiting = await tx.message.count({ where: { sessionId: session.id, state: 'queued' } });
     if (hasSnapshot && waiting > 0) await wakeAtOnce(driver, tx, 'messages wait for it');
   });

@@ -7,7 +7,16 @@ import { insertMachine, isMachineAlive, startMachine } from '../machines/open-ma
 import { retireTemplate } from '../templates/retire-template.ts';
 import { openAgentSession } from './agent-session.ts';
 import { type Driver, inOrg, MovedError, move, pause, readSession, StepError } from './driver.ts';
+import { failOpenTurn } from './end-turn.ts';
 import { settleUnheard } from './put-away.ts';
+
+/** Given to the agent of a fresh machine, the message would be worked on twice. */
+const TURN_ENDED_WITH_MACHINE = {
+  kind: 'error' as const,
+  title: 'The agent’s turn ended with its machine',
+  detail: 'Nothing is left of the machine in which the agent worked on this message. Pushed commits are safe.',
+  nextStep: 'Send the message again if it is still to be done.',
+};
 
 /**
  * From a task to a machine in which the agent is ready for it. Each step looks at what is there first, so that another
@@ -148,6 +157,7 @@ async function placeMachine(driver: Driver, session: Session, template: Template
       data: { machineId: machine.id, hostId, lease, agentSessionId: null, agentModel: null, agentOffset: template.agentOffset },
     });
     if (count === 0) throw new MovedError(`session ${session.id} moved on`);
+    await failOpenTurn(tx, session, TURN_ENDED_WITH_MACHINE, deps.clock.now());
     return machine;
   });
 }

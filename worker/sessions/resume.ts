@@ -5,11 +5,19 @@ import { agentProcessSchema, agentStdoutBytes, isSameProcess, sightAgent } from 
 import type { Guest } from '../guest/run-script.ts';
 import { insertMachine, isMachineAlive, startMachine } from '../machines/open-machine.ts';
 import { type Driver, inOrg, MovedError, move, StepError } from './driver.ts';
+import { failOpenTurn } from './end-turn.ts';
 import { settleUnheard } from './put-away.ts';
 import { markResumed } from './settle-wakes.ts';
 
 /** The transition's reason when a snapshot's memory cannot be loaded: the next try starts from its disk. */
 export const MEMORY_UNUSABLE = 'the sleeping memory could not be loaded';
+
+const TURN_ENDED_WITH_MEMORY = {
+  kind: 'error' as const,
+  title: 'The agent’s turn ended with the machine’s memory',
+  detail: 'The machine was started from its disk, so the agent that worked on this message is gone. Files are as they were.',
+  nextStep: 'Send a message to go on: the agent is started again and takes up the conversation where it can.',
+};
 
 /** What a resume needs of it; a host of another version may have written more or less of the rest. */
 const manifestSchema = snapshotManifestSchema.pick({ bootId: true, deviceStateSha256: true });
@@ -44,6 +52,7 @@ export async function resume(driver: Driver, session: Session): Promise<void> {
       const agentProcess = continuity.sameAgentProcess && seen.process ? seen.process : Prisma.DbNull;
       await tx.machine.update({ where: { id: machine.id }, data: { bootId: seen.bootId, agentProcess } });
       await markResumed(tx, ref, continuity, now);
+      if (source.kind === 'disk') await failOpenTurn(tx, session, TURN_ENDED_WITH_MEMORY, now);
     },
   );
   log.info(
