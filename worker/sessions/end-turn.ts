@@ -41,6 +41,11 @@ export async function failTurn(
     data: { state: 'failed', stopReason: STOP_FAILED, doneAt: now },
   });
   if (count === 0) return;
+  // What it woke the session for never comes; left pending, it would keep the session from falling asleep.
+  await tx.wake.updateMany({
+    where: { sessionId: session.id, messageId: message.id, outcome: 'pending' },
+    data: { outcome: 'failed', detail: error.title },
+  });
   await writeTimeline(tx, { orgId: session.orgId, sessionId: session.id }, [
     ...unfinishedTools(await turnRows(tx, session.id)),
     { event: error },
