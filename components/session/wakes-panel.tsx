@@ -13,7 +13,11 @@ type Entry = { key: string; at: Date; content: ReactNode };
 /** Every time the session slept and woke, with the proof that it was the same machine. Newest first. */
 export function WakesPanel({ view }: { view: SessionView }) {
   const entries: Entry[] = [
-    ...view.wakes.map((wake) => ({ key: wake.id, at: wake.requestedAt, content: <WakeEntry wake={wake} /> })),
+    ...view.wakes.map((wake) => ({
+      key: wake.id,
+      at: wake.requestedAt,
+      content: <WakeEntry wake={wake} isAsleep={view.status === 'asleep'} />,
+    })),
     ...view.suspends.map((suspend) => ({
       key: `s${suspend.at.toISOString()}`,
       at: suspend.at,
@@ -48,7 +52,7 @@ export function WakesPanel({ view }: { view: SessionView }) {
   );
 }
 
-function WakeEntry({ wake }: { wake: Wake }) {
+function WakeEntry({ wake, isAsleep }: { wake: Wake; isAsleep: boolean }) {
   return (
     <>
       <p className="flex items-center gap-2">
@@ -61,7 +65,7 @@ function WakeEntry({ wake }: { wake: Wake }) {
             </>
           )}
         </span>
-        {wake.outcome === 'pending' && <Badge tone="warn">waking</Badge>}
+        {wake.outcome === 'pending' && <Badge tone="warn">{isAsleep ? 'waits for room' : 'waking'}</Badge>}
       </p>
       {wake.sameBootId !== null && (
         <p className="mt-1.5 flex flex-wrap gap-1.5">

@@ -23,6 +23,10 @@ let working: Working;
 
 beforeAll(async () => {
   org = await anOrg(db);
+  // Every test leaves a session awake.
+  await withOrg(db, org.orgId, (tx) =>
+    tx.organization.update({ where: { id: org.orgId }, data: { policy: { maxConcurrentSessions: 100 } } }),
+  );
   repository = await aSample(org);
 });
 beforeEach(async () => {

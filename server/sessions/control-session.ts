@@ -80,7 +80,8 @@ export async function retrySession(tx: Tx, ref: SessionRef, asker: Asker): Promi
   await wakeSession(tx, ref, { cause: 'click', actor: { kind: 'user', userId: asker.actor.userId } });
 }
 
-async function requireRoom(tx: Tx, orgId: string, { actor, policy }: Asker): Promise<void> {
+/** @throws policy_denied when as many sessions as the organization may have are awake */
+export async function requireRoom(tx: Tx, orgId: string, { actor, policy }: Asker): Promise<void> {
   const context = { concurrentSessions: await countConcurrentSessions(tx, orgId) };
   const decision = decide(actor, policy, { action: 'session.wake', context });
   if (!decision.allow) throw new AppError('policy_denied', { publicMessage: decision.reason });

@@ -6,6 +6,7 @@ import {
   decideIdle,
   decideOverdue,
   decideWake,
+  decideWakeAgain,
   type IdleFacts,
   RESTART_GRACE_MS,
   TERMINAL_IDLE_MS,
@@ -87,16 +88,33 @@ describe('decideIdle', () => {
   });
 });
 
+describe('decideWakeAgain', () => {
+  it.each([
+    [0, 0],
+    [1, 1],
+    [2, 2],
+    [6, 32],
+    [7, 60],
+    [100, 60],
+  ])('after %i failures tries again %i min after the last', (failures, minutes) => {
+    const since = (ms: number) => decideWakeAgain({ failures, stateSince: new Date(NOW.getTime() - ms) }, NOW);
+    expect(since(minutes * 60_000)).toBe(true);
+    if (minutes > 0) expect(since(minutes * 60_000 - 1)).toBe(false);
+  });
+});
+
 describe('decideFailure', () => {
   it.each(PASSING_STATES)('%s settles where the rules say once retries are used up', (state) => {
-    const kinds = [1, 2, 3, 4].map((attempt) => decideFailure({ state, retryable: true, attempt }));
+    const kinds = [1, 2, 3, 4].map((attempt) => decideFailure({ state, retryable: true, lasting: false, attempt }));
     expect(kinds.slice(0, 3).every((decision) => decision.kind === 'retry')).toBe(true);
     expect(kinds[3]).toEqual({ kind: 'settle', to: SESSION_RULES[state].onFailure });
   });
 
   it('does not retry what cannot succeed', () => {
-    expect(decideFailure({ state: 'resuming', retryable: false, attempt: 1 })).toEqual({ kind: 'settle', to: 'suspended' });
-    expect(decideFailure({ state: 'running', retryable: false, attempt: 1 })).toEqual({ kind: 'settle', to: 'failed' });
+    const refused = { retryable: false, lasting: false, attempt: 1 };
+    expect(decideFailure({ state: 'resuming', ...refused })).toEqual({ kind: 'settle', to: 'suspended' });
+    expect(decideFailure({ state: 'running', ...refused })).toEqual({ kind: 'settle', to: 'failed' });
+    expect(decideFailure({ state: 'resuming', ...refused, lasting: true })).toEqual({ kind: 'settle', to: 'failed' });
   });
 });
 

@@ -41,6 +41,20 @@ export function decideWake(facts: { state: SessionState; hasSnapshot: boolean; c
   }
 }
 
+const WAKE_AGAIN_MS = 60_000;
+const WAKE_AGAIN_MS_MAX = 60 * 60_000;
+
+/**
+ * A session lies asleep though something waits for it. Try now? At once when nothing was tried, else after a time that doubles with
+ * each failure, up to an hour: what the host lacks may come back at any time, and nobody may be looking.
+ *
+ * @param facts.failures resumes that did not come about since it last ran
+ */
+export function decideWakeAgain({ failures, stateSince }: { failures: number; stateSince: Date }, now: Date): boolean {
+  if (failures === 0) return true;
+  return now.getTime() - stateSince.getTime() >= Math.min(WAKE_AGAIN_MS * 2 ** (failures - 1), WAKE_AGAIN_MS_MAX);
+}
+
 export type IdleFacts = {
   queuedMessages: number;
   /** A prompt was delivered and its turn has not ended. */
@@ -112,14 +126,20 @@ export type FailureDecision = { kind: 'retry'; delayMs: number } | { kind: 'sett
 const RETRY_DELAYS_MS = [1000, 5000, 15_000];
 
 /**
- * A step of a passing state failed. Try it again, or settle where the rules say?
+ * A step of a passing state failed. Try it again, or settle where the rules say? What no later try can mend is `failed`, where a
+ * person has to look: a session asleep is one that can be woken.
  *
  * @param facts.attempt failures of this step so far, this one included
  */
-export function decideFailure(facts: { state: SessionState; retryable: boolean; attempt: number }): FailureDecision {
+export function decideFailure(facts: {
+  state: SessionState;
+  retryable: boolean;
+  lasting: boolean;
+  attempt: number;
+}): FailureDecision {
   const delayMs = RETRY_DELAYS_MS[facts.attempt - 1];
   if (facts.retryable && delayMs !== undefined) return { kind: 'retry', delayMs };
-  return { kind: 'settle', to: SESSION_RULES[facts.state].onFailure ?? 'failed' };
+  return { kind: 'settle', to: facts.lasting ? 'failed' : (SESSION_RULES[facts.state].onFailure ?? 'failed') };
 }
 
 /** A person who looks at a failure retries within this time, in the machine as it stands. */

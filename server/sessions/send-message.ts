@@ -3,13 +3,13 @@ import type { Tx } from '../db.ts';
 import { AppError } from '../errors.ts';
 import { decide, type OrgPolicy, type PolicyActor } from '../policy/policy.ts';
 import type { SessionRef } from './append-event.ts';
-import { requireSession } from './control-session.ts';
+import { requireRoom, requireSession } from './control-session.ts';
 import { queueMessage } from './queue-message.ts';
 
 /**
  * A person says something to the session's agent; it wakes for it.
  *
- * @throws not_found, policy_denied, or invalid_transition when the session has ended
+ * @throws not_found, policy_denied (also when it would have to be woken and there is no room), or invalid_transition when the session has ended
  */
 export async function sendMessage(
   tx: Tx,
@@ -19,6 +19,7 @@ export async function sendMessage(
   const session = await requireSession(tx, ref.sessionId);
   const decision = decide(actor, policy, { action: 'session.send', context: { promptBytes: Buffer.byteLength(text) } });
   if (!decision.allow) throw new AppError('policy_denied', { publicMessage: decision.reason });
+  if (session.state === 'suspended' || session.state === 'failed') await requireRoom(tx, ref.orgId, { actor, policy });
   const queued = await queueMessage(tx, ref, {
     kind: 'message',
     text,

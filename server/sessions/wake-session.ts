@@ -1,7 +1,8 @@
 import type { Tx } from '../db.ts';
 import { newId } from '../ids.ts';
 import { enqueue } from '../jobs/enqueue.ts';
-import { lockSession, type SessionRef } from './append-event.ts';
+import { appendEvent, lockSession, type SessionRef } from './append-event.ts';
+import { whyNoRoom } from './concurrency.ts';
 import { decideWake, type WakeCause } from './decisions.ts';
 import { type Actor, transition } from './transition.ts';
 
@@ -12,7 +13,7 @@ export type WakeResult =
   | { kind: 'waking'; wakeId: string | null }
   /** Awake or already on its way. */
   | { kind: 'awake' }
-  | { kind: 'waiting'; reason: 'failed_needs_person' }
+  | { kind: 'waiting'; reason: 'failed_needs_person' | 'no_room' }
   | { kind: 'refused'; reason: 'ended' };
 
 const REASONS: Record<WakeCause, string> = {
@@ -25,6 +26,8 @@ const REASONS: Record<WakeCause, string> = {
 /**
  * Something concerns this session: makes sure it is driven, and wakes it when it sleeps. Rows about the cause (a message,
  * say) are written in the same transaction, before or after this call.
+ *
+ * Where the organization has as many awake as it may, it stays asleep with its ledger row: the sweep wakes it when there is room.
  *
  * A session that is just falling asleep gets its ledger row here too: its driver finds what is queued and turns around.
  */
@@ -43,7 +46,10 @@ export async function wakeSession(tx: Tx, ref: SessionRef, input: WakeInput): Pr
       return wakeId === null ? { kind: 'awake' } : { kind: 'waking', wakeId };
     }
     case 'move': {
-      const wakeId = decision.to === 'resuming' ? await addWake(tx, ref, input) : null;
+      // A failed one is started by a person, who was asked for room.
+      const lack = session.state === 'suspended' ? await whyNoRoom(tx, ref.orgId) : null;
+      if (lack !== null) return waitForRoom(tx, ref, input, lack);
+      const wakeId = decision.to === 'resuming' ? await joinWake(tx, ref, input) : null;
       const moved = await transition(tx, ref, {
         expected: session,
         to: decision.to,
@@ -58,10 +64,22 @@ export async function wakeSession(tx: Tx, ref: SessionRef, input: WakeInput): Pr
   }
 }
 
-/** A session that is to turn around already does so for this too. */
+async function waitForRoom(tx: Tx, ref: SessionRef, input: WakeInput, lack: string): Promise<WakeResult> {
+  if ((await findPending(tx, ref)) === null) {
+    await addWake(tx, ref, input);
+    const detail = `${lack}; it wakes by itself when one has ended or fallen asleep`;
+    await appendEvent(tx, ref, { kind: 'progress', label: 'Waits for room to wake', ms: null, detail });
+  }
+  return { kind: 'waiting', reason: 'no_room' };
+}
+
+/** A session that is to turn around, or waits for room, does so for this too. */
 async function joinWake(tx: Tx, ref: SessionRef, input: WakeInput): Promise<string> {
-  const pending = await tx.wake.findFirst({ where: { sessionId: ref.sessionId, outcome: 'pending' } });
-  return pending ? pending.id : addWake(tx, ref, input);
+  return (await findPending(tx, ref)) ?? addWake(tx, ref, input);
+}
+
+async function findPending(tx: Tx, { sessionId }: SessionRef): Promise<string | null> {
+  return (await tx.wake.findFirst({ where: { sessionId, outcome: 'pending' } }))?.id ?? null;
 }
 
 async function addWake(tx: Tx, { orgId, sessionId }: SessionRef, input: WakeInput): Promise<string> {

@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withOrg } from '../db.ts';
 import { newId } from '../ids.ts';
+import { parseOrgPolicy } from '../policy/policy.ts';
 import { openTestDatabase } from '../testing/database.ts';
 import { anOrg, aSession, jobsOf, type TestOrg } from '../testing/fixtures.ts';
 import { queueMessage } from './queue-message.ts';
+import { sendMessage } from './send-message.ts';
 import { SESSION_STATES, type SessionState } from './states.ts';
 import { transition } from './transition.ts';
 
@@ -11,6 +13,9 @@ const { db, systemDb } = openTestDatabase();
 let org: TestOrg;
 beforeAll(async () => {
   org = await anOrg(db);
+  await withOrg(db, org.orgId, (tx) =>
+    tx.organization.update({ where: { id: org.orgId }, data: { policy: { maxConcurrentSessions: 100 } } }),
+  );
 });
 
 async function checkFails(sessionId: string) {
@@ -80,5 +85,31 @@ describe('a failed check reaches its session', () => {
     const after = await stateOf(session.id);
     expect(['resuming', 'suspended']).toContain(after.state);
     expect(after).toMatchObject({ wakes: [{}], messages: 1, jobs: ['created'] });
+  });
+});
+
+describe('an organization that has as many sessions awake as it may', () => {
+  let full: TestOrg;
+  const send = (sessionId: string) =>
+    withOrg(db, full.orgId, (tx) => {
+      const actor = { userId: full.ownerId, role: 'owner' as const, name: 'Owner' };
+      const policy = parseOrgPolicy({ maxConcurrentSessions: 1 });
+      return sendMessage(tx, { orgId: full.orgId, sessionId }, { text: 'Hello', actor, policy });
+    });
+  beforeAll(async () => {
+    full = await anOrg(db);
+    await aSession(db, full, { state: 'running' });
+  });
+
+  it.each(['suspended', 'failed'] as const)('refuses a person’s message to one that is %s, with what to do', async (state) => {
+    const session = await aSession(db, full, { state, snapshotId: newId('snapshot') });
+    const refused = await send(session.id).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'policy_denied', publicMessage: expect.stringContaining('let one fall asleep') });
+    expect(await withOrg(db, full.orgId, (tx) => tx.message.count({ where: { sessionId: session.id } }))).toBe(0);
+  });
+
+  it('takes a message to one that is awake', async () => {
+    const session = await aSession(db, full, { state: 'running' });
+    await expect(send(session.id)).resolves.toMatchObject({});
   });
 });

@@ -2,17 +2,36 @@ import { withOrg } from '../../server/db.ts';
 import { enqueue } from '../../server/jobs/enqueue.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
 import { decideOverdue } from '../../server/sessions/decisions.ts';
-import { PASSING_STATES, type SessionState } from '../../server/sessions/states.ts';
+import { PASSING_STATES, SESSION_RULES, type SessionState } from '../../server/sessions/states.ts';
 import { transition } from '../../server/sessions/transition.ts';
 import type { WorkerDeps } from '../deps.ts';
+import { silenceOf } from './silent-host.ts';
+import { wakeAgain } from './wake-again.ts';
 
-/** More than a sweep's other parts take, less than there is between two sweeps. */
-const SILENT_MS = 30_000;
-
-/** Settles sessions past their deadline, and gives every session that should be driven a driver. */
+/** Settles sessions past their deadline, gives every session that should be driven a driver, and tries failed wakes again. */
 export async function reapSessions(deps: WorkerDeps): Promise<void> {
+  await holdWaiting(deps);
   await settleOverdue(deps);
   await driveForgotten(deps);
+  await wakeAgain(deps);
+}
+
+/**
+ * A job that nobody has claimed yet, because every worker has as many sessions as it takes: that says nothing about its session, so
+ * the time of the state it is in does not run meanwhile. One whose driver died waits a moment before it is due again, and is not meant.
+ */
+async function holdWaiting(deps: WorkerDeps): Promise<void> {
+  const waiting = await deps.systemDb.$queryRaw<{ id: string }[]>`
+    select singleton_key as id from pgboss.job where name = 'drive-session' and state in ('created', 'retry', 'active')
+    group by singleton_key having bool_or(state <> 'active' and start_after <= now()) and not bool_or(state = 'active')`;
+  const held = await deps.systemDb.session.findMany({
+    where: { id: { in: waiting.map(({ id }) => id) }, state: { in: [...PASSING_STATES] } },
+    select: { id: true, orgId: true, state: true, version: true },
+  });
+  for (const { id, orgId, state, version } of held) {
+    const deadlineAt = new Date(deps.clock.now().getTime() + SESSION_RULES[state].deadlineMs!);
+    await withOrg(deps.db, orgId, (tx) => tx.session.updateMany({ where: { id, version }, data: { deadlineAt } }));
+  }
 }
 
 async function settleOverdue(deps: WorkerDeps): Promise<void> {
@@ -56,15 +75,14 @@ const WORDS: Partial<Record<SessionState, string>> = {
 
 const NEXT_STEPS: Partial<Record<SessionState, string>> = {
   suspending: 'Retry: it goes on in its machine, or from where that fell asleep.',
-  resuming: 'Wake it to try again.',
+  resuming: 'It is tried again by itself while a message waits for it; a click wakes it at once.',
   stopping: 'End the session again.',
 };
 
-/** The sweep has just asked every host: one it did not hear from is what a session on it waits for. Empty when it answered. */
+/** A host that was not heard from is what a session on it waits for. Empty when it answered. */
 async function describeSilence(deps: WorkerDeps, hostId: string | null, now: Date): Promise<string> {
-  const host = hostId === null ? null : await deps.systemDb.host.findUnique({ where: { id: hostId } });
-  const silentMs = host ? now.getTime() - host.lastSeenAt.getTime() : 0;
-  return silentMs < SILENT_MS ? '' : ` Its host has not answered for ${Math.max(1, Math.round(silentMs / 60_000))} min.`;
+  const silentMs = await silenceOf(deps, hostId, now);
+  return silentMs === 0 ? '' : ` Its host has not answered for ${Math.max(1, Math.round(silentMs / 60_000))} min.`;
 }
 
 /** A driver may have used up its retries, or its job may have been lost with a database restored from a backup. */

@@ -37,6 +37,8 @@ describe('the sweep', () => {
     const session = await aSession(test.db, rig.org, { state: 'suspending', deadlineAt: new Date(Date.now() - 3_600_000) });
     await reap({ ...aWorker().deps, startedAt: new Date() });
     expect((await read(session)).state).toBe('suspending');
+    await test.systemDb
+      .$executeRaw`update pgboss.job set state = 'active', started_on = now() where singleton_key = ${session.id}`;
     await reap({ ...aWorker().deps, clock: LATER, startedAt: new Date() });
     expect((await read(session)).state).toBe('failed');
   });

@@ -59,6 +59,14 @@ export function isRetryable(error: unknown): boolean {
   return !(error instanceof StepError || error instanceof GuestCommandError);
 }
 
+/** Refusals that stay the same however often the same is asked for. */
+const LASTING: ReadonlySet<HostErrorCode> = new Set(['bad_request', 'not_found', 'incompatible', 'too_large']);
+
+/** Can no later try of the same step succeed, until a person has done something about it? */
+export function isLasting(error: unknown): boolean {
+  return error instanceof HostError ? LASTING.has(error.code) : error instanceof StepError;
+}
+
 function withTail(text: string, tail: string | null): string {
   return tail ? `${text}\n\n${tail.slice(-4000)}` : text;
 }

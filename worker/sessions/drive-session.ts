@@ -9,7 +9,7 @@ import { decideFailure } from '../../server/sessions/decisions.ts';
 import type { SessionState } from '../../server/sessions/states.ts';
 import type { WorkerDeps } from '../deps.ts';
 import { whyGone } from '../machines/open-machine.ts';
-import { describeFailure, isRetryable } from './describe-failure.ts';
+import { describeFailure, isLasting, isRetryable } from './describe-failure.ts';
 import { addEvent, type Driver, guestOf, MovedError, pause, readSession, ShutdownError, SupersededError } from './driver.ts';
 import { loseMachine } from './lose-machine.ts';
 import { newOutage, outlastDatabase } from './outlast-database.ts';
@@ -124,7 +124,7 @@ async function outlast(driver: Driver, failures: { since: number; shown: boolean
 
 async function retryOrSettle(driver: Driver, session: Session, attempt: number, error: unknown): Promise<void> {
   if (!STEPS[session.state]) return;
-  const decision = decideFailure({ state: session.state, retryable: isRetryable(error), attempt });
+  const decision = decideFailure({ state: session.state, retryable: isRetryable(error), lasting: isLasting(error), attempt });
   if (decision.kind === 'retry') return pause(driver, Math.min(decision.delayMs, driver.deps.patience.retryMs * 15));
   await settleFailure(driver, session, decision.to, error);
 }

@@ -2,7 +2,7 @@ import type { Machine, Session } from '../../prisma/generated/client.ts';
 import { appendEvent } from '../../server/sessions/append-event.ts';
 import type { SessionState } from '../../server/sessions/states.ts';
 import { removeMachine } from '../machines/open-machine.ts';
-import { describeFailure } from './describe-failure.ts';
+import { describeFailure, type ErrorEvent } from './describe-failure.ts';
 import { type Driver, inOrg, move } from './driver.ts';
 import { MEMORY_UNUSABLE, MemoryUnusableError } from './resume.ts';
 import { markFailed } from './settle-wakes.ts';
@@ -20,19 +20,14 @@ const TITLES: Partial<Record<SessionState, string>> = {
  * and what was half made is removed. A machine that holds work nobody else has (one that could not be put to sleep) stays.
  */
 export async function settleFailure(driver: Driver, session: Session, to: SessionState, error: unknown): Promise<void> {
-  const unusable = error instanceof MemoryUnusableError;
-  const target = unusable ? 'failed' : to;
-  const described = describeFailure(TITLES[session.state] ?? 'The session failed', error);
-  // A retry would start it again.
-  const event =
-    session.state === 'stopping' ? { ...described, nextStep: 'End the session again when the cause is mended.' } : described;
+  const event = describeEnd(session.state, to, error);
   const halfMade = session.state === 'provisioning' || session.state === 'resuming' ? await findMachine(driver, session) : null;
   const moved = await move(
     driver,
     session,
     {
-      to: target,
-      reason: unusable ? MEMORY_UNUSABLE : event.title,
+      to,
+      reason: error instanceof MemoryUnusableError ? MEMORY_UNUSABLE : event.title,
       set: { stateReason: `${event.title}: ${event.detail.slice(0, 500)}`, ...(halfMade ? { machineId: null } : {}) },
     },
     async (tx) => {
@@ -44,6 +39,14 @@ export async function settleFailure(driver: Driver, session: Session, to: Sessio
   await removeMachine(driver.deps, halfMade).catch((cause: unknown) => {
     driver.log.warn({ event: 'machine.not_removed', machineId: halfMade.id, err: cause }, 'left to the reaper');
   });
+}
+
+function describeEnd(from: SessionState, to: SessionState, error: unknown): ErrorEvent {
+  const event = describeFailure(TITLES[from] ?? 'The session failed', error);
+  // A retry would start it again.
+  if (from === 'stopping') return { ...event, nextStep: 'End the session again when the cause is mended.' };
+  if (to !== 'suspended') return event;
+  return { ...event, nextStep: `While a message waits for it, it is tried again by itself. ${event.nextStep ?? ''}`.trim() };
 }
 
 async function findMachine(driver: Driver, session: Session): Promise<Machine | null> {
