@@ -12,7 +12,14 @@ export type CheckOutcome =
   /** It could not be run: the machine's or the set-up's fault. `reason` is for people. */
   | { kind: 'errored'; reason: string; log: string };
 
-export type FinishCheckInput = { orgId: string; checkId: string; outcome: CheckOutcome; now: Date };
+export type FinishCheckInput = {
+  orgId: string;
+  checkId: string;
+  outcome: CheckOutcome;
+  now: Date;
+  /** The machine of the run that ended so: when another run has begun since, it has nothing to say. Absent: whatever runs. */
+  machineId?: string | null;
+};
 
 export const CHECK_LOG_CHARS_MAX = 64 * 1024;
 
@@ -22,7 +29,7 @@ export const CHECK_LOG_CHARS_MAX = 64 * 1024;
  *
  * @returns false when there was nothing to finish
  */
-export async function finishCheck(db: Db, { orgId, checkId, outcome, now }: FinishCheckInput): Promise<boolean> {
+export async function finishCheck(db: Db, { orgId, checkId, outcome, now, machineId }: FinishCheckInput): Promise<boolean> {
   return withOrg(db, orgId, async (tx) => {
     const known = await tx.check.findUnique({ where: { id: checkId } });
     if (!known) return false;
@@ -30,7 +37,7 @@ export async function finishCheck(db: Db, { orgId, checkId, outcome, now }: Fini
     await tx.$queryRaw`select 1 from "Change" where id = ${known.changeId} for no key update`;
     const state = outcome.kind === 'errored' ? 'errored' : outcome.exitCode === 0 ? 'passed' : 'failed';
     const { count } = await tx.check.updateMany({
-      where: { id: checkId, state: { in: ['queued', 'running'] } },
+      where: { id: checkId, state: { in: ['queued', 'running'] }, machineId },
       data: { state, exitCode: outcome.kind === 'ran' ? outcome.exitCode : null, log: storableLog(outcome.log), finishedAt: now },
     });
     if (count === 0) return false;

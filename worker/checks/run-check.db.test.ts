@@ -79,4 +79,31 @@ describe('running a check', () => {
     await run();
     expect((await read()).state).toBe('superseded');
   });
+
+  it('is taken over by another run: the first loses its machine and has nothing to say', async () => {
+    const { run, read } = await aCheck('npm test');
+    const checkout = rig.fake.programs.get('warren-checkout-commit')!;
+    let second = Promise.resolve();
+    rig.fake.programs.set('warren-checkout-commit', async (guest, call) => {
+      rig.fake.programs.set('warren-checkout-commit', checkout);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      // The second run stands in its machine while the first finds its own gone.
+      rig.fake.programs.set('warren-checkout-commit', async (other, again) => {
+        resolve();
+        await firstDone.promise;
+        return checkout(other, again);
+      });
+      second = run();
+      await promise;
+      return checkout(guest, call);
+    });
+    const firstDone = Promise.withResolvers<void>();
+    await run();
+    expect((await read()).state).toBe('running');
+    expect(rig.fake.machines.size).toBe(1);
+    firstDone.resolve();
+    await second;
+    expect((await read()).state).toBe('passed');
+    expect(rig.fake.machines.size).toBe(0);
+  });
 });

@@ -1,4 +1,4 @@
-import type { Check, Template } from '../../prisma/generated/client.ts';
+import type { Check, Machine, Template } from '../../prisma/generated/client.ts';
 import { type CheckOutcome, finishCheck } from '../../server/checks/finish-check.ts';
 import { startCheck } from '../../server/checks/start-check.ts';
 import { withOrg } from '../../server/db.ts';
@@ -22,28 +22,35 @@ export type CheckRef = { orgId: string; checkId: string };
 
 /**
  * Runs one check of a commit in a machine of its own, forked from the repository's template: nothing of the session's
- * machine can make it pass. The machine is removed whatever happens.
+ * machine can make it pass. The machine is removed whatever happens. A run that begins while another goes on (its worker was
+ * not heard of for a while, or is ending) takes the check over: the other's machine goes, and what it still says counts no more.
  *
  * @throws HostError worth another try, and only that; every other trouble is the check's outcome `errored`
  */
 export async function runCheck(deps: WorkerDeps, ref: CheckRef): Promise<void> {
   const check = await withOrg(deps.db, ref.orgId, (tx) => tx.check.findUnique({ where: { id: ref.checkId } }));
   if (!check || (check.state !== 'queued' && check.state !== 'running')) return;
-  await removeMachines(deps, ref);
+  const run: Run = { check, machine: null };
   let outcome: CheckOutcome | null;
   try {
-    outcome = await runInMachine(deps, check);
+    outcome = await runInMachine(deps, run);
   } catch (error) {
     if (isRetryable(error)) throw error;
     outcome = erroredOutcome(error);
     deps.log.warn({ event: 'check.errored', checkId: check.id, err: error }, 'check could not be run');
   } finally {
-    await removeMachines(deps, ref).catch((error: unknown) => {
-      deps.log.warn({ event: 'machine.not_removed', checkId: check.id, err: error }, 'left to the reaper');
-    });
+    if (run.machine) {
+      await removeMachine(deps, run.machine).catch((error: unknown) => {
+        deps.log.warn({ event: 'machine.not_removed', checkId: check.id, err: error }, 'left to the reaper');
+      });
+    }
   }
-  if (outcome) await finishCheck(deps.db, { ...ref, outcome, now: deps.clock.now() });
+  const machineId = run.machine?.id ?? check.machineId;
+  if (outcome) await finishCheck(deps.db, { ...ref, outcome, machineId, now: deps.clock.now() });
 }
+
+/** `machine` once the check is this run's. */
+type Run = { check: Check; machine: Machine | null };
 
 /** What a person reads when a check could not be run at all. */
 export function erroredOutcome(error: unknown): CheckOutcome {
@@ -51,13 +58,16 @@ export function erroredOutcome(error: unknown): CheckOutcome {
   return { kind: 'errored', reason: [title, detail.slice(0, 1000), nextStep].filter(Boolean).join('\n'), log: detail };
 }
 
-async function removeMachines(deps: WorkerDeps, { orgId, checkId }: CheckRef): Promise<void> {
-  const live = await withOrg(deps.db, orgId, (tx) => tx.machine.findMany({ where: { checkId, endedAt: null } }));
+/** Of earlier runs. */
+async function removeOthers(deps: WorkerDeps, { id, orgId, checkId }: Machine): Promise<void> {
+  const where = { checkId, endedAt: null, id: { not: id } };
+  const live = await withOrg(deps.db, orgId, (tx) => tx.machine.findMany({ where }));
   for (const machine of live) await removeMachine(deps, machine);
 }
 
 /** Null when the check was superseded meanwhile. */
-async function runInMachine(deps: WorkerDeps, check: Check): Promise<CheckOutcome | null> {
+async function runInMachine(deps: WorkerDeps, run: Run): Promise<CheckOutcome | null> {
+  const { check } = run;
   const { orgId, repositoryId } = check;
   const template = await withOrg(deps.db, orgId, (tx) => findReadyTemplate(tx, repositoryId));
   if (!template)
@@ -70,6 +80,8 @@ async function runInMachine(deps: WorkerDeps, check: Check): Promise<CheckOutcom
   const hostId = template.hostId!;
   const machine = await withOrg(deps.db, orgId, (tx) => insertMachine(tx, { orgId, hostId, lease: 1, purpose: 'check', owner }));
   if (!(await startCheck(deps.db, { orgId, checkId: check.id, machineId: machine.id, now: deps.clock.now() }))) return null;
+  run.machine = machine;
+  await removeOthers(deps, machine);
   const source = { kind: 'fork' as const, snapshotId: template.snapshotId! };
   const { host, ms } = await startMachine(deps, { machine, source }).catch(async (error: unknown) => {
     if (!isHostError(error, 'incompatible')) throw error;

@@ -153,7 +153,8 @@ async function placeMachine(driver: Driver, session: Session, template: Template
     const owner = { sessionId: session.id, branch: session.branch };
     const machine = await insertMachine(tx, { orgId, hostId, lease, purpose: 'session', owner });
     const { count } = await tx.session.updateMany({
-      where: { id: session.id, version: session.version },
+      // Placing raises no version: of two drivers one places.
+      where: { id: session.id, version: session.version, machineId: session.machineId },
       data: { machineId: machine.id, hostId, lease, agentSessionId: null, agentModel: null, agentOffset: template.agentOffset },
     });
     if (count === 0) throw new MovedError(`session ${session.id} moved on`);

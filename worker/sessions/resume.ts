@@ -107,7 +107,8 @@ async function placeAgain(driver: Driver, session: Session, snapshot: Snapshot):
     const owner = { sessionId: session.id, branch: session.branch };
     const inserted = await insertMachine(tx, { orgId, hostId: snapshot.hostId, lease, purpose: 'session', owner });
     const { count } = await tx.session.updateMany({
-      where: { id: session.id, version: session.version },
+      // Placing raises no version: of two drivers one places.
+      where: { id: session.id, version: session.version, machineId: session.machineId },
       // What was read of a machine that was lost since is not in this one's past.
       data: { machineId: inserted.id, hostId: snapshot.hostId, lease, agentOffset: snapshot.agentOffset },
     });

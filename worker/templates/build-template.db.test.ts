@@ -29,6 +29,29 @@ describe('requesting a template', () => {
 });
 
 describe('building a template', () => {
+  it('is taken over by another build: the first loses its machine and has nothing to say', async () => {
+    const { build, read } = await aRequest();
+    const clone = rig.fake.programs.get('warren-clone-workspace')!;
+    const [begun, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let second = Promise.resolve();
+    rig.fake.programs.set('warren-clone-workspace', async (guest, call) => {
+      rig.fake.programs.set('warren-clone-workspace', async (other, again) => {
+        begun.resolve();
+        await mayGoOn.promise;
+        return clone(other, again);
+      });
+      second = build();
+      await begun.promise;
+      return clone(guest, call);
+    });
+    await build();
+    expect((await read()).state).toBe('building');
+    expect(rig.fake.machines.size).toBe(1);
+    mayGoOn.resolve();
+    await second;
+    expect((await read()).state).toBe('ready');
+  });
+
   it('ends with a snapshot in which the agent has introduced itself', async () => {
     const { build, read } = await aRequest();
     await build();

@@ -1,4 +1,4 @@
-import type { Prisma, Template } from '../../prisma/generated/client.ts';
+import type { Machine, Prisma, Template } from '../../prisma/generated/client.ts';
 import { withOrg } from '../../server/db.ts';
 import { environmentSchema } from '../../server/environments/environment.ts';
 import type { HostClient } from '../../server/hosts/host-client.ts';
@@ -22,18 +22,19 @@ const SETUP_MS_MAX = 30 * 60_000;
 /**
  * Builds a repository's template: a machine booted from the image, cloned, set up, with the agent started and
  * introduced, put to sleep. Its snapshot is what sessions and checks fork from. A build that an earlier worker did not
- * finish is thrown away and begun again.
+ * finish is thrown away and begun again; should that one go on after all, it has nothing more to say.
  *
  * @throws HostError worth another try, and only that; every other failure is settled in the template's row
  */
 export async function buildTemplate(deps: WorkerDeps, ref: { orgId: string; templateId: string }): Promise<void> {
   const template = await withOrg(deps.db, ref.orgId, (tx) => tx.template.findUnique({ where: { id: ref.templateId } }));
   if (template?.state !== 'building') return;
-  await removeLeftovers(deps, template);
   const log = new TemplateLog(deps, template);
+  const mine: Mine = { machine: null };
   try {
-    await build(deps, template, log);
+    await build(deps, template, log, mine);
   } catch (error) {
+    if (mine.machine && (await isTakenOver(deps, mine.machine))) return;
     await log.flush();
     if (isRetryable(error)) throw error;
     await settleTemplateFailure(deps, template, error);
@@ -56,14 +57,24 @@ export async function settleTemplateFailure(
   await removeLeftovers(deps, template).catch(() => {});
 }
 
-async function removeLeftovers(deps: WorkerDeps, template: Pick<Template, 'id' | 'orgId'>): Promise<void> {
+/** Machines of earlier builds; of this one too, where none is given. */
+async function removeLeftovers(deps: WorkerDeps, template: Pick<Template, 'id' | 'orgId'>, kept?: Machine): Promise<void> {
   const left = await withOrg(deps.db, template.orgId, (tx) =>
-    tx.machine.findMany({ where: { templateId: template.id, endedAt: null } }),
+    tx.machine.findMany({ where: { templateId: template.id, endedAt: null, id: { not: kept?.id } } }),
   );
   for (const machine of left) await removeMachine(deps, machine);
 }
 
-async function build(deps: WorkerDeps, template: Template, log: TemplateLog): Promise<void> {
+/** This build's machine, once it has one. */
+type Mine = { machine: Machine | null };
+
+/** Another worker has begun the same build since, and removed this one's machine. */
+async function isTakenOver(deps: WorkerDeps, { orgId, templateId, createdAt }: Machine): Promise<boolean> {
+  const newer = { templateId, createdAt: { gt: createdAt } };
+  return (await withOrg(deps.db, orgId, (tx) => tx.machine.count({ where: newer }))) > 0;
+}
+
+async function build(deps: WorkerDeps, template: Template, log: TemplateLog, mine: Mine): Promise<void> {
   const { orgId, repositoryId, commitSha } = template;
   const environment = environmentSchema.parse(template.environment);
   const origin = await withOrg(deps.db, orgId, async (tx) => {
@@ -78,6 +89,8 @@ async function build(deps: WorkerDeps, template: Template, log: TemplateLog): Pr
   const machine = await withOrg(deps.db, orgId, (tx) =>
     insertMachine(tx, { orgId, hostId, lease: 1, purpose: 'template', owner }),
   );
+  mine.machine = machine;
+  await removeLeftovers(deps, template, machine);
 
   const source = { kind: 'image', variant: environment.image } as const;
   const { host, view } = await timed(log, `Boot the image ${environment.image}`, () =>
