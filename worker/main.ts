@@ -9,7 +9,7 @@ import { PATIENCE, type WorkerDeps } from './deps.ts';
 import { followEgress } from './egress/follow-egress.ts';
 import { loadEnv } from './env.ts';
 import { followNotices } from './runtime/follow-notices.ts';
-import { runJobs } from './runtime/run-jobs.ts';
+import { runJobs, stopClaiming } from './runtime/run-jobs.ts';
 import { SessionSignals } from './runtime/session-signals.ts';
 
 /*
@@ -71,6 +71,7 @@ function end(signal: string): Promise<void> {
     log.info({ event: 'worker.ending', signal }, 'handing sessions on');
     clearInterval(health);
     setTimeout(() => process.exit(0), SHUTDOWN_MS_MAX).unref();
+    await stopClaiming(boss);
     shutdown.abort();
     await boss.stop({ graceful: true, timeout: SHUTDOWN_MS_MAX - 1000 }).catch(() => {});
     await Promise.all([notices.close(), following]);

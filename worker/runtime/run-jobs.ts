@@ -9,6 +9,7 @@ import { pruneEgress } from '../reap/prune-egress.ts';
 import { reap } from '../reap/reap.ts';
 import { driveSession } from '../sessions/drive-session.ts';
 import { buildTemplate, settleTemplateFailure } from '../templates/build-template.ts';
+import { handOn } from './hand-on.ts';
 
 type Handlers = { [N in JobName]: { concurrency: number; run: (payload: JobPayload<N>, isLastTry: boolean) => Promise<void> } };
 
@@ -19,7 +20,7 @@ function handlers(deps: WorkerDeps, sessionsMax: number): Handlers {
     'build-template': {
       concurrency: 1,
       run: async (ref, isLastTry) => {
-        await buildTemplate(deps, ref).catch(async (error: unknown) => {
+        await handOn(deps, 'build-template', ref, buildTemplate(deps, ref)).catch(async (error: unknown) => {
           if (!isLastTry) throw error;
           const { orgId, templateId: id } = ref;
           const { repositoryId } = await withOrg(deps.db, orgId, (tx) => tx.template.findUniqueOrThrow({ where: { id } }));
@@ -30,7 +31,7 @@ function handlers(deps: WorkerDeps, sessionsMax: number): Handlers {
     'run-check': {
       concurrency: 1,
       run: async (ref, isLastTry) => {
-        await runCheck(deps, ref).catch(async (error: unknown) => {
+        await handOn(deps, 'run-check', ref, runCheck(deps, ref)).catch(async (error: unknown) => {
           if (!isLastTry) throw error;
           await finishCheck(deps.db, { ...ref, outcome: erroredOutcome(error), now: deps.clock.now() });
         });
@@ -52,6 +53,11 @@ export async function runJobs(boss: PgBoss, deps: WorkerDeps, { sessionsMax }: {
   await boss.schedule('reap', '* * * * *', {}, {});
   await boss.schedule('prune-egress', '17 * * * *', {}, {});
   return counts;
+}
+
+/** Claims no more. What runs goes on: without this, whoever hands on takes back what it just handed on. */
+export async function stopClaiming(boss: PgBoss): Promise<void> {
+  await Promise.all(Object.keys(JOBS).map((name) => boss.offWork(name, { wait: false })));
 }
 
 async function startQueue<N extends JobName>(
