@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { databaseTrouble } from './database-trouble.ts';
+import { databaseTrouble, isTransactionTimeout } from './database-trouble.ts';
 import { createDb, withOrg } from './db.ts';
 
 /** Port 1 is reserved: nothing listens there. */
@@ -24,5 +24,11 @@ describe('trouble with the database', () => {
     expect(databaseTrouble({ code: 'P2002' })).toBeNull();
     expect(databaseTrouble(new Error('no'))).toBeNull();
     expect(databaseTrouble(null)).toBeNull();
+  });
+
+  it('may be a transaction that found no end in its time, which is told apart', () => {
+    expect(databaseTrouble({ code: 'P2028' })).toMatchObject({ code: 'unavailable' });
+    expect(isTransactionTimeout({ cause: { code: 'P2028' } })).toBe(true);
+    expect(isTransactionTimeout({ code: 'P1001' })).toBe(false);
   });
 });

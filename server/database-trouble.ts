@@ -30,6 +30,11 @@ export function troubleOf(error: unknown): 'database_full' | 'database_away' | n
   return codes.some((code) => AWAY.has(code) || AWAY_STATES.has(code)) ? 'database_away' : null;
 }
 
+/** Was it a transaction that found no end in its time? A busy database does that, and so does work that is too much for one. */
+export function isTransactionTimeout(error: unknown): boolean {
+  return codesOf(error).includes('P2028');
+}
+
 /** What a person is told when the database, not the request, is the reason; null when it is not. */
 export function databaseTrouble(error: unknown): AppError | null {
   const trouble = troubleOf(error);

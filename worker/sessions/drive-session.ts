@@ -12,7 +12,7 @@ import { whyGone } from '../machines/open-machine.ts';
 import { describeFailure, isLasting, isRetryable } from './describe-failure.ts';
 import { addEvent, type Driver, guestOf, MovedError, pause, readSession, ShutdownError, SupersededError } from './driver.ts';
 import { loseMachine } from './lose-machine.ts';
-import { newOutage, outlastDatabase } from './outlast-database.ts';
+import { isOutlasted, newOutage, outlastDatabase } from './outlast-database.ts';
 import { provision } from './provision.ts';
 import { putAway } from './put-away.ts';
 import { resume } from './resume.ts';
@@ -88,7 +88,7 @@ async function drive(driver: Driver): Promise<void> {
       if (error instanceof SupersededError || error instanceof ShutdownError) throw error;
       if (error instanceof MovedError) continue;
       // A host's refusal may have a refused connection for its cause, too.
-      if (!isHostError(error) && databaseTrouble(error)) {
+      if (!isHostError(error) && databaseTrouble(error) && !isOutlasted(outage, error)) {
         await outlastDatabase(driver, outage, error);
         continue;
       }

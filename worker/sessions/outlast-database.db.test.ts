@@ -9,7 +9,7 @@ import { openTestDatabase } from '../../server/testing/database.ts';
 import { workerRig } from '../testing/rig.ts';
 
 const test = openTestDatabase();
-const { rig, aWorker, aRunningSession, say, read, messages, events, until } = workerRig(test);
+const { rig, aWorker, aRunningSession, setPolicy, drive, say, read, messages, events, until } = workerRig(test);
 
 /** From now on PostgreSQL refuses what the agent says with its own error for a full disk. A sequence counts refusals: it is not rolled back. */
 async function fillDisk() {
@@ -72,4 +72,18 @@ it('a turn outlasts a full disk of the database, however often it is tried, and 
   expect(told.filter(({ kind }) => kind === 'error')).toEqual([]);
   expect(rig.agent.received.filter(({ method }) => method === 'session/prompt')).toHaveLength(2);
   await web.close();
+});
+
+it('a step whose transaction never ends in its time is settled, though the database answers', async () => {
+  await setPolicy({ idleSuspendMs: 1000 });
+  const { worker, session, driving } = await aRunningSession();
+  await driving;
+  await say(session, 'Go on');
+  const timeout = Object.assign(new Error('Transaction already closed'), { code: 'P2028' });
+  worker.deps.hosts = { ...worker.deps.hosts, requireNeighbourly: () => Promise.reject(timeout) };
+  await drive(worker, session);
+  expect(await read(session)).toMatchObject({ state: 'suspended', machineId: null });
+  const told = await events(session);
+  expect(told.filter(({ label }) => label === 'Waited for Warren’s database')).toHaveLength(1);
+  expect(told.filter(({ kind }) => kind === 'error')).toMatchObject([{ title: 'The machine could not be woken' }]);
 });
