@@ -1,4 +1,5 @@
 import type { Change, Check, Repository, ReviewThread } from '../../prisma/generated/client.ts';
+import { listHeadChecks } from '../checks/list-head-checks.ts';
 import type { Tx } from '../db.ts';
 import { GitError } from '../forge/git.ts';
 import { findCommit } from '../repositories/bare-repository.ts';
@@ -13,23 +14,15 @@ const CHANGES_MAX = 200;
 /** The newest changes of all repositories, with the states of their newest commits' checks. */
 export async function listChanges(tx: Tx, filter: { state?: Change['state'] }) {
   const changes = await tx.change.findMany({ where: filter, orderBy: { createdAt: 'desc' }, take: CHANGES_MAX });
-  const [repositories, checks] = await Promise.all([
-    tx.repository.findMany({
-      where: { id: { in: changes.map(({ repositoryId }) => repositoryId) } },
-      select: { id: true, slug: true, name: true },
-    }),
-    tx.check.findMany({
-      where: { changeId: { in: changes.map(({ id }) => id) } },
-      orderBy: { createdAt: 'asc' },
-      select: { changeId: true, commitSha: true, name: true, state: true },
-    }),
-  ]);
+  const repositories = await tx.repository.findMany({
+    where: { id: { in: changes.map(({ repositoryId }) => repositoryId) } },
+    select: { id: true, slug: true, name: true },
+  });
+  const checksOf = await listHeadChecks(tx, changes);
   return changes.map((change) => ({
     ...change,
     repository: repositories.find(({ id }) => id === change.repositoryId) ?? null,
-    checks: checks
-      .filter(({ changeId, commitSha }) => changeId === change.id && commitSha === change.headSha)
-      .map(({ name, state }) => ({ name, state })),
+    checks: checksOf.get(change.id) ?? [],
   }));
 }
 
@@ -37,9 +30,9 @@ export async function listChanges(tx: Tx, filter: { state?: Change['state'] }) {
 export async function getChangeRows(tx: Tx, repository: Repository, number: number) {
   const change = await requireChange(tx, { repositoryId: repository.id, number });
   const [checks, threads, session, merger] = await Promise.all([
-    tx.check.findMany({ where: { changeId: change.id }, orderBy: { createdAt: 'desc' }, take: 200 }),
+    tx.check.findMany({ where: { changeId: change.id }, orderBy: { createdAt: 'desc' }, take: 200, omit: { log: true } }),
     tx.reviewThread.findMany({ where: { changeId: change.id }, orderBy: { createdAt: 'asc' }, take: 500 }),
-    change.sessionId ? tx.session.findUnique({ where: { id: change.sessionId } }) : null,
+    change.sessionId ? tx.session.findUnique({ where: { id: change.sessionId }, omit: { worktree: true } }) : null,
     change.mergedById ? tx.user.findUnique({ where: { id: change.mergedById }, select: { name: true, email: true } }) : null,
   ]);
   const comments = await tx.reviewComment.findMany({
@@ -84,7 +77,7 @@ export async function getChangeRows(tx: Tx, repository: Repository, number: numb
   };
 }
 
-function summarizeCheck({ id, name, command, state, exitCode, commitSha, createdAt, startedAt, finishedAt }: Check) {
+function summarizeCheck({ id, name, command, state, exitCode, commitSha, createdAt, startedAt, finishedAt }: Omit<Check, 'log'>) {
   return { id, name, command, state, exitCode, commitSha, createdAt, startedAt, finishedAt };
 }
 

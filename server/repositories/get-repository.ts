@@ -26,23 +26,24 @@ export async function readHead(gitDir: string, defaultBranch: string): Promise<R
 /** The database's part of a repository's page. */
 export async function getRepositoryRows(tx: Tx, repository: Repository) {
   const [templates, changes, sessions] = await Promise.all([
-    tx.template.findMany({ where: { repositoryId: repository.id }, orderBy: { createdAt: 'desc' }, take: 5 }),
+    tx.template.findMany({
+      where: { repositoryId: repository.id },
+      orderBy: { createdAt: 'desc' },
+      take: 5,
+      select: { id: true, state: true, commitSha: true, failure: true, createdAt: true, readyAt: true },
+    }),
     tx.change.findMany({ where: { repositoryId: repository.id, state: 'open' }, orderBy: { number: 'desc' }, take: 100 }),
     listSessions(tx, { repositoryId: repository.id }),
   ]);
   const [latest] = templates;
   return {
     repository,
-    template: latest ? summarizeTemplate(latest) : null,
+    template: latest ?? null,
     /** A session can start at once. */
     ready: templates.some(({ state }) => state === 'ready'),
     openChanges: changes,
     sessions,
   };
-}
-
-function summarizeTemplate({ id, state, commitSha, failure, createdAt, readyAt }: Template) {
-  return { id, state, commitSha, failure, createdAt, readyAt };
 }
 
 export type RepositorySummary = Pick<Repository, 'id' | 'slug' | 'name' | 'provider' | 'defaultBranch' | 'createdAt'> & {

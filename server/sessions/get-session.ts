@@ -12,7 +12,7 @@ const ROWS_MAX = 100;
 
 /** Everything the session's page shows beside its timeline. Costs no compute: nothing here asks a machine. */
 export async function getSession(tx: Tx, sessionId: string) {
-  const session = await tx.session.findUnique({ where: { id: sessionId } });
+  const session = await tx.session.findUnique({ where: { id: sessionId }, omit: { worktree: true } });
   if (!session) throw notFound('session');
   const repository = await tx.repository.findUniqueOrThrow({ where: { id: session.repositoryId } });
   const person = await tx.user.findUnique({ where: { id: session.createdById }, select: { name: true, email: true } });
@@ -33,7 +33,11 @@ export async function getSession(tx: Tx, sessionId: string) {
   });
   const inProgress = session.state === 'provisioning' ? await findTemplateInProgress(tx, session.repositoryId) : null;
   const checks = change
-    ? await tx.check.findMany({ where: { changeId: change.id, commitSha: change.headSha }, orderBy: { createdAt: 'asc' } })
+    ? await tx.check.findMany({
+        where: { changeId: change.id, commitSha: change.headSha },
+        orderBy: { createdAt: 'asc' },
+        omit: { log: true },
+      })
     : [];
   const { agentOffset: _, nextRpcId: __, agentSessionId: ___, ...visible } = session;
   return {
@@ -69,7 +73,7 @@ function summarizeTemplate({ id, state, failure, log, createdAt }: Template) {
   return { id, state, failure, logTail: log.slice(-LOG_TAIL_CHARS), createdAt };
 }
 
-function summarizeCheck({ id, name, command, state, exitCode, commitSha, startedAt, finishedAt }: Check) {
+function summarizeCheck({ id, name, command, state, exitCode, commitSha, startedAt, finishedAt }: Omit<Check, 'log'>) {
   return { id, name, command, state, exitCode, commitSha, startedAt, finishedAt };
 }
 

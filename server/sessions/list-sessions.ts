@@ -1,4 +1,5 @@
-import type { CheckState, Session } from '../../prisma/generated/client.ts';
+import type { Session } from '../../prisma/generated/client.ts';
+import { type HeadCheck, listHeadChecks } from '../checks/list-head-checks.ts';
 import type { Tx } from '../db.ts';
 import { computeStatus, type SessionStatus } from './status.ts';
 
@@ -21,7 +22,7 @@ export type SessionSummary = {
     number: number;
     state: 'open' | 'merged' | 'closed';
     /** Of its newest commit. */
-    checks: { name: string; state: CheckState }[];
+    checks: HeadCheck[];
   } | null;
 };
 
@@ -29,7 +30,12 @@ const SESSIONS_MAX = 200;
 
 /** The newest sessions, those of one repository or all. */
 export async function listSessions(tx: Tx, filter: { repositoryId?: string }): Promise<SessionSummary[]> {
-  const sessions = await tx.session.findMany({ where: filter, orderBy: { createdAt: 'desc' }, take: SESSIONS_MAX });
+  const sessions = await tx.session.findMany({
+    where: filter,
+    orderBy: { createdAt: 'desc' },
+    take: SESSIONS_MAX,
+    omit: { worktree: true },
+  });
   const ids = sessions.map((session) => session.id);
   // One after the other: a transaction is one connection, which answers one query at a time.
   const working = await tx.message.groupBy({
@@ -42,13 +48,9 @@ export async function listSessions(tx: Tx, filter: { repositoryId?: string }): P
     where: { id: { in: sessions.map((session) => session.createdById) } },
     select: { id: true, name: true, email: true },
   });
-  const checks = await tx.check.findMany({
-    where: { changeId: { in: changes.map((change) => change.id) } },
-    select: { changeId: true, commitSha: true, name: true, state: true },
-    orderBy: { createdAt: 'asc' },
-  });
   const hasWork = new Set(working.map((row) => row.sessionId));
   const changeOf = new Map(changes.map((change) => [change.sessionId, change]));
+  const checksOf = await listHeadChecks(tx, [...changeOf.values()]);
   const repositoryOf = new Map(repositories.map((repository) => [repository.id, repository]));
   const personOf = new Map(people.map((person) => [person.id, person.name ?? person.email]));
 
@@ -70,15 +72,7 @@ export async function listSessions(tx: Tx, filter: { repositoryId?: string }): P
       scripted: session.scripted,
       createdBy: personOf.get(session.createdById) ?? 'a former member',
       repository: { id: session.repositoryId, slug: repository?.slug ?? '', name: repository?.name ?? '' },
-      change: change
-        ? {
-            number: change.number,
-            state: change.state,
-            checks: checks
-              .filter((check) => check.changeId === change.id && check.commitSha === change.headSha)
-              .map(({ name, state }) => ({ name, state })),
-          }
-        : null,
+      change: change ? { number: change.number, state: change.state, checks: checksOf.get(change.id) ?? [] } : null,
     };
   });
 }
