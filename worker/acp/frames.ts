@@ -7,13 +7,16 @@ import { toStorable } from './storable.ts';
  * JSON-RPC 2.0 as the Agent Client Protocol v1 uses it. Types come from the SDK; its connection object is not used,
  * because it keeps pending requests in memory, and ours must outlive the worker that sent them.
  */
-const idSchema = z.union([z.string(), z.number()]);
+/** Ids and names are given back or kept, so they may not be of any length. */
+const NAME_CHARS_MAX = 1_000;
+const name = z.string().max(NAME_CHARS_MAX);
+const idSchema = z.union([name, z.number()]);
 const rpcErrorSchema = z.object({ code: z.number(), message: z.string(), data: z.unknown().optional() });
 export type RpcError = z.infer<typeof rpcErrorSchema>;
 
 const envelope = z.object({
   id: idSchema.nullish(),
-  method: z.string().optional(),
+  method: name.optional(),
   params: z.unknown().optional(),
   result: z.unknown().optional(),
   error: rpcErrorSchema.optional(),
@@ -77,7 +80,7 @@ export function cancelFrame(sessionId: string): ClientFrame {
   return { jsonrpc: '2.0', method: AGENT_METHODS.session_cancel, params: { sessionId } };
 }
 
-const permissionParams = z.object({ options: z.array(z.object({ optionId: z.string(), kind: z.string() })) });
+const permissionParams = z.object({ options: z.array(z.object({ optionId: name, kind: z.string() })) });
 
 /**
  * What the agent asks of us, answered at once and without a person. The machine is the sandbox, so a permission is
@@ -100,5 +103,5 @@ export const initializeResultSchema = z.object({
   agentCapabilities: z.looseObject({ loadSession: z.boolean().optional() }).optional(),
   agentInfo: z.looseObject({ name: z.string(), version: z.string().optional() }).nullish(),
 });
-export const newSessionResultSchema = z.object({ sessionId: z.string() });
-export const promptResultSchema = z.object({ stopReason: z.string() });
+export const newSessionResultSchema = z.object({ sessionId: name });
+export const promptResultSchema = z.object({ stopReason: name });

@@ -43,6 +43,33 @@ describe('mapUpdate', () => {
     expect(rows).toHaveLength(2);
   });
 
+  it('spreads one long piece of text over rows, loses none of it and cuts no character in two', () => {
+    const text = `x${'🐇'.repeat(TEXT_BLOCK_CHARS_MAX)}`;
+    const shown = fold([say(text), say('.')]).rows.map(({ event }) => (event.kind === 'agent_text' ? event.text : ''));
+    expect(shown.join('')).toBe(`${text}.`);
+    expect(shown.length).toBeGreaterThan(2);
+    for (const piece of shown) {
+      expect(piece.length).toBeLessThanOrEqual(TEXT_BLOCK_CHARS_MAX);
+      expect(piece.isWellFormed()).toBe(true);
+    }
+  });
+
+  it.each([
+    ['a title', tool('t', { title: '🐇'.repeat(1e6) })],
+    ['a kind', tool('t', { kind: 'x'.repeat(1e6) })],
+    ['an id', tool('t'.repeat(1e6))],
+    [
+      'many diffs',
+      tool('t', { content: Array(1000).fill({ type: 'diff', path: 'x'.repeat(5000), newText: 'y'.repeat(90_000) }) }),
+    ],
+    ['a plan', { sessionUpdate: 'plan', entries: Array(1000).fill({ content: 'x'.repeat(10_000), status: 'pending' }) }],
+    ['a notice', { sessionUpdate: 'notice', severity: 'error', title: 'x'.repeat(1e6), description: 'y'.repeat(1e6) }],
+  ])('bounds a row with %s without end', (_, update) => {
+    const text = JSON.stringify(fold([update]).rows);
+    expect(text.length).toBeLessThan(600_000);
+    expect(text).not.toMatch(/\\ud[89a-f]/);
+  });
+
   it('updates a tool call in place and keeps what an update leaves out', () => {
     const { rows } = fold([
       tool('t', { kind: 'execute', rawInput: { command: ['bash', '-lc', 'npm test'] } }),

@@ -1,7 +1,7 @@
 import type { SessionUpdate } from '@agentclientprotocol/sdk';
 import { z } from 'zod';
 import type { TimelineEvent } from '../../server/sessions/timeline.ts';
-import { toolDiffs, toolOutput, toPlainText, toToolInput } from './tool-content.ts';
+import { shorten, toolDiffs, toolOutput, toPlainText, toToolInput } from './tool-content.ts';
 
 /*
  * One turn as people see it: agent frames folded into timeline events, purely. A `put` names its row by a key that is
@@ -25,10 +25,19 @@ export const EMPTY_TURN: TurnView = { open: null, blocks: 0, tools: {} };
 
 /** A block is rewritten with every chunk, so it may not grow without end; the text goes on in the next. */
 export const TEXT_BLOCK_CHARS_MAX = 16_000;
+/** In characters, so that none is cut in two. */
+const PIECES = new RegExp(`[^]{1,${TEXT_BLOCK_CHARS_MAX / 2}}`, 'gu');
+
+/** What one row may hold of what is not text. */
+const LABEL_CHARS_MAX = 500;
+const DETAIL_CHARS_MAX = 4_000;
+const PLAN_ENTRIES_MAX = 100;
+/** What a message keeps as its reply, and a review thread as its comment. */
+const REPLY_CHARS_MAX = 100_000;
 
 const chunk = z.looseObject({ content: z.unknown().optional() });
 const toolFields = {
-  toolCallId: z.string(),
+  toolCallId: z.string().max(LABEL_CHARS_MAX),
   title: z.string().nullish(),
   kind: z.string().nullish(),
   status: z.enum(['pending', 'in_progress', 'completed', 'failed']).nullish().catch(null),
@@ -72,14 +81,30 @@ export function mapUpdate(view: TurnView, params: unknown): { view: TurnView; pu
     case 'tool_call_update':
       return putTool(view, body);
     case 'plan':
-      return { view: { ...view, open: null }, puts: [{ key: 'plan', event: { kind: 'plan', entries: body.entries } }] };
+      return { view: { ...view, open: null }, puts: [{ key: 'plan', event: { kind: 'plan', entries: planEntries(body) } }] };
     case 'notice':
       return addNotice(view, body);
   }
 }
 
+function planEntries({ entries }: Extract<Update, { sessionUpdate: 'plan' }>) {
+  return entries
+    .slice(0, PLAN_ENTRIES_MAX)
+    .map(({ content, status }) => ({ content: shorten(content, LABEL_CHARS_MAX), status }));
+}
+
 function addText(view: TurnView, text: string, thought: boolean) {
-  if (text === '') return { view, puts: [] };
+  const puts: TimelinePut[] = [];
+  let now = view;
+  for (const piece of text.match(PIECES) ?? []) {
+    const step = addPiece(now, piece, thought);
+    now = step.view;
+    puts.push(...step.puts);
+  }
+  return { view: now, puts };
+}
+
+function addPiece(view: TurnView, text: string, thought: boolean) {
   const continues =
     view.open && view.open.event.thought === thought && view.open.event.text.length + text.length <= TEXT_BLOCK_CHARS_MAX;
   const open =
@@ -94,8 +119,8 @@ function putTool(view: TurnView, body: Extract<Update, { sessionUpdate: 'tool_ca
   const event: ToolCallEvent = {
     kind: 'tool_call',
     toolCallId: body.toolCallId,
-    title: body.title ?? before?.title ?? 'Tool call',
-    toolKind: body.kind ?? before?.toolKind ?? 'other',
+    title: shorten(body.title ?? before?.title ?? 'Tool call', LABEL_CHARS_MAX),
+    toolKind: shorten(body.kind ?? before?.toolKind ?? 'other', LABEL_CHARS_MAX),
     status: body.status ?? before?.status ?? 'pending',
     input: toToolInput(body.rawInput) ?? before?.input ?? null,
     output: toolOutput(body.content, body.rawOutput) ?? before?.output ?? '',
@@ -108,10 +133,12 @@ function putTool(view: TurnView, body: Extract<Update, { sessionUpdate: 'tool_ca
 }
 
 function addNotice(view: TurnView, body: Extract<Update, { sessionUpdate: 'notice' }>) {
+  const title = shorten(body.title, LABEL_CHARS_MAX);
+  const detail = shorten(body.description ?? '', DETAIL_CHARS_MAX);
   const event: TimelineEvent =
     body.severity === 'error'
-      ? { kind: 'error', title: body.title, detail: body.description ?? '', nextStep: null }
-      : { kind: 'progress', label: body.title, ms: null, detail: body.description ?? null };
+      ? { kind: 'error', title, detail, nextStep: null }
+      : { kind: 'progress', label: title, ms: null, detail: detail || null };
   return { view: { ...view, open: null, blocks: view.blocks + 1 }, puts: [{ key: `notice:${view.blocks}`, event }] };
 }
 
@@ -142,5 +169,5 @@ export function replyText(rows: readonly TimelineEvent[]): string {
   const lastTool = rows.findLastIndex(({ kind }) => kind === 'tool_call');
   const said = (events: readonly TimelineEvent[]) =>
     events.flatMap((event) => (event.kind === 'agent_text' && !event.thought ? [event.text] : [])).join('');
-  return (said(rows.slice(lastTool + 1)) || said(rows)).trim();
+  return shorten((said(rows.slice(lastTool + 1)) || said(rows)).trim(), REPLY_CHARS_MAX);
 }

@@ -1,9 +1,13 @@
 import { z } from 'zod';
 
-/** A tool's output in the timeline: its end, where errors are. The whole of it stays in the raw frames. */
+/** A tool's output in the timeline: its end, where errors are. The whole of it is in the raw frame, if that is not too long to keep. */
 export const TOOL_OUTPUT_BYTES_MAX = 16 * 1024;
 /** Either side of a diff beyond this is left out; the change's page shows it from git. */
 const DIFF_CHARS_MAX = 100_000;
+/** Of all diffs of one tool call, both sides. */
+const DIFFS_CHARS_MAX = 400_000;
+const DIFFS_MAX = 100;
+const PATH_CHARS_MAX = 1_000;
 const INPUT_CHARS_MAX = 2_000;
 
 const block = z.looseObject({
@@ -36,7 +40,7 @@ export function toToolInput(rawInput: unknown): string | null {
     : typeof rawInput === 'string'
       ? rawInput
       : JSON.stringify(rawInput);
-  return line.slice(0, INPUT_CHARS_MAX).toWellFormed();
+  return shorten(line, INPUT_CHARS_MAX);
 }
 
 /** Agents wrap what they run as `bash -lc "…"`; people want the inner part. */
@@ -73,14 +77,22 @@ function withoutFence(text: string): string {
 /** Diffs of this update; null when it carries no content, so that earlier ones stay. */
 export function toolDiffs(content: readonly unknown[] | null | undefined) {
   if (!content) return null;
-  const diffs = content.flatMap((value) => {
+  let chars = 0;
+  const diffs = content.slice(0, DIFFS_MAX).flatMap((value) => {
     const parsed = entry.safeParse(value);
     if (!parsed.success || parsed.data.type !== 'diff') return [];
-    const { path, oldText, newText } = parsed.data;
-    const tooLong = (oldText?.length ?? 0) > DIFF_CHARS_MAX || newText.length > DIFF_CHARS_MAX;
+    const { oldText, newText } = parsed.data;
+    const path = shorten(parsed.data.path, PATH_CHARS_MAX);
+    chars += (oldText?.length ?? 0) + newText.length;
+    const tooLong = (oldText?.length ?? 0) > DIFF_CHARS_MAX || newText.length > DIFF_CHARS_MAX || chars > DIFFS_CHARS_MAX;
     return [tooLong ? { path, oldText: null, newText: '(too long to show here)' } : { path, oldText: oldText ?? null, newText }];
   });
   return diffs.length > 0 ? diffs : null;
+}
+
+/** The start of a text, in whole characters as far as it goes. */
+export function shorten(text: string, charsMax: number): string {
+  return text.length <= charsMax ? text : text.slice(0, charsMax).toWellFormed();
 }
 
 /** The end of a text, cut at a character boundary. */

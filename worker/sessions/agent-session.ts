@@ -19,7 +19,7 @@ import { installSettings, preparedAgentSchema } from '../templates/start-agent.t
 import { deliverFrom, storeRequest } from './agent-requests.ts';
 import { type Driver, guestOf, inOrg, MovedError, readSession, ShutdownError, StepError } from './driver.ts';
 import { followAgent } from './follow-agent.ts';
-import type { AgentReply } from './store-lines.ts';
+import { type AgentReply, readerOf } from './store-lines.ts';
 
 type Build = Parameters<typeof storeRequest>[2];
 const anyResult = z.unknown();
@@ -39,14 +39,14 @@ export async function askAgent<T>(
     if (!reply.ok)
       throw new StepError(
         `The agent refused ${what}`,
-        reply.error.message,
+        reply.error.message.slice(0, 4000).toWellFormed(),
         'Retry the session; rebuild the template if it stays.',
       );
     return schema.parse(reply.result);
   };
   const end = await followAgent(driver, {
     session,
-    reader: { machineId: session.machineId!, offset: Number(session.agentOffset), turn: null, awaited: rpcId },
+    reader: readerOf(session, rpcId, null),
     silenceMs: driver.deps.patience.agentReplyMs,
     onReply: async (tx, reply) => {
       if (reply.ok) await onResult(tx, read(reply));

@@ -68,5 +68,5 @@ export function isLasting(error: unknown): boolean {
 }
 
 function withTail(text: string, tail: string | null): string {
-  return tail ? `${text}\n\n${tail.slice(-4000)}` : text;
+  return tail ? `${text}\n\n${tail.slice(-4000).toWellFormed()}` : text;
 }

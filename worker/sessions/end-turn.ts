@@ -84,7 +84,7 @@ function agentRefusal(error: RpcError): Extract<TimelineEvent, { kind: 'error' }
   return {
     kind: 'error',
     title: 'The agent gave up on this turn',
-    detail: [error.message, more].filter(Boolean).join(': ').slice(0, 4000),
+    detail: [error.message, more].filter(Boolean).join(': ').slice(0, 4000).toWellFormed(),
     nextStep: 'If the model endpoint was the cause, it is named above. Send a message to try again; the machine is as it was.',
   };
 }

@@ -16,6 +16,7 @@ import { idle } from './idle.ts';
 import { loseMachine } from './lose-machine.ts';
 import { promptText, summaryText } from './prompt-text.ts';
 import { markDelivered } from './settle-wakes.ts';
+import { readerOf } from './store-lines.ts';
 import { beginTurn, resumeTurn, type Turn } from './turn.ts';
 
 /**
@@ -69,7 +70,8 @@ async function deliver(driver: Driver, before: Session, message: Message): Promi
     if (session.state !== 'running' || waiting === 0) return null;
     const text = await composePrompt(tx, session, message, withoutMemory);
     const rpcId = await storeRequest(tx, session, (id) => promptFrame(id, session.agentSessionId!, text));
-    const data = { state: 'delivered', rpcId, deliveredAt: clock.now() } as const;
+    const { agentOffset } = session;
+    const data = { state: 'delivered', rpcId, agentOffset, deliveredAt: clock.now() } as const;
     const updated = await tx.message.update({ where: { id: message.id }, data });
     publishNotice(tx, { kind: 'session', ...driver.ref });
     return { session, turn: beginTurn(updated, rpcId) };
@@ -103,7 +105,7 @@ async function followTurn(driver: Driver, session: Session, turn: Turn): Promise
   if (current?.state !== session.state || !current.machineId) return;
   const end = await followAgent(driver, {
     session: current,
-    reader: { machineId: current.machineId, offset: Number(current.agentOffset), turn, awaited: turn.rpcId },
+    reader: readerOf(current, turn.rpcId, turn),
     silenceMs: patience.agentSilenceMs,
     onReply: (tx, reply) => settleReply(tx, current, turn.message, reply, clock.now()),
   });

@@ -1,21 +1,34 @@
-import type { Prisma } from '../../prisma/generated/client.ts';
+import type { Prisma, Session } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import { writeTimeline } from '../../server/sessions/append-event.ts';
 import type { Line } from '../acp/frame-splitter.ts';
-import { type AgentFrame, answerFrame, type ClientFrame, parseLine, type RpcError } from '../acp/frames.ts';
-import { mapUpdate, type TimelinePut } from '../acp/map-update.ts';
-import { agentText } from '../acp/tool-content.ts';
+import type { ClientFrame } from '../acp/frames.ts';
+import type { TimelinePut } from '../acp/map-update.ts';
+import { type AgentReply, readLines } from '../acp/read-lines.ts';
+import { NOTHING_SPENT, type Spent } from '../acp/turn-budget.ts';
 import { type Driver, inOrg, SupersededError } from './driver.ts';
 import type { Turn } from './turn.ts';
 
-export type AgentReply = { ok: true; result: unknown } | { ok: false; error: RpcError };
+export type { AgentReply } from '../acp/read-lines.ts';
 
 /** Where in the agent's stdout a machine's reader is. Moves only after the rows are committed. */
-export type Reader = { machineId: string; offset: number; turn: Turn | null; awaited: number };
+export type Reader = {
+  machineId: string;
+  offset: number;
+  turn: Turn | null;
+  awaited: number;
+  spent: Spent;
+  /** Which timeline row each block is. */
+  seqs: Map<string, number>;
+};
+
+/** A reader of the session's machine that waits for one answer: of a turn, or of a question outside one. */
+export function readerOf(session: Pick<Session, 'machineId' | 'agentOffset'>, awaited: number, turn: Turn | null): Reader {
+  const { spent, seqs } = turn ?? { spent: NOTHING_SPENT, seqs: new Map<string, number>() };
+  return { machineId: session.machineId!, offset: Number(session.agentOffset), turn, awaited, spent, seqs };
+}
 
 export type StoredLines = { reply: AgentReply | null; answers: { key: string; frame: ClientFrame }[] };
-
-const SHOWN_LINE_CHARS_MAX = 500;
 
 /**
  * Stores agent lines and everything they mean in one transaction: raw frames, timeline rows, the reader's offset, and,
@@ -28,40 +41,46 @@ export async function storeLines(
   lines: Line[],
   onReply: (tx: Tx, reply: AgentReply) => Promise<void>,
 ): Promise<StoredLines> {
-  const batch = readLines(driver, reader, lines);
+  const { offset, spent, awaited, turn, seqs: known } = reader;
+  const { noise } = driver.deps.agent;
+  const batch = readLines({ offset, spent, awaited, keys: new Set(known.keys()), view: turn?.view ?? null, noise }, lines);
   const endOffset = lines.at(-1)!.endOffset;
   const { orgId, sessionId } = driver.ref;
   const now = driver.deps.clock.now();
   const seqs = await inOrg(driver, async (tx) => {
     const { count } = await tx.session.updateMany({
-      where: { id: sessionId, machineId: reader.machineId, agentOffset: BigInt(reader.offset) },
+      where: { id: sessionId, machineId: reader.machineId, agentOffset: BigInt(offset) },
       data: { agentOffset: BigInt(endOffset), activeAt: now },
     });
     if (count === 0) throw new SupersededError(`another worker reads the agent of ${sessionId}`);
     const base = { orgId, sessionId, machineId: reader.machineId, at: now };
     await tx.agentFrame.createMany({
       data: [
-        ...batch.frames.map(({ endOffset: offset, raw }) => ({
+        ...batch.frames.map((frame) => ({
           ...base,
           direction: 'agent',
-          offset: BigInt(offset),
-          frame: raw,
+          offset: BigInt(frame.endOffset),
+          frame: frame.raw as Prisma.InputJsonValue,
         })),
-        ...batch.answers.map(({ offset, frame }) => ({
-          ...base,
-          direction: 'client',
-          offset: BigInt(offset),
-          frame: frame as Prisma.InputJsonObject,
-        })),
+        ...batch.answers
+          .filter(({ kept }) => kept)
+          .map((answer) => ({
+            ...base,
+            direction: 'client',
+            offset: BigInt(answer.offset),
+            frame: answer.frame as Prisma.InputJsonObject,
+          })),
       ],
     });
-    const written = await putTimeline(tx, driver, reader.turn?.seqs ?? new Map(), batch.puts);
+    const written = await putTimeline(tx, driver, known, batch.puts);
     if (batch.reply) await onReply(tx, batch.reply);
     return written;
   });
   reader.offset = endOffset;
-  if (reader.turn) reader.turn = { ...reader.turn, view: batch.view ?? reader.turn.view, seqs };
-  return { reply: batch.reply, answers: batch.answers.map(({ offset, frame }) => ({ key: answerKey(offset), frame })) };
+  reader.spent = batch.spent;
+  reader.seqs = seqs;
+  if (turn && batch.view) reader.turn = { ...turn, view: batch.view };
+  return { reply: batch.reply, answers: batch.answers.map((answer) => ({ key: answerKey(answer.offset), frame: answer.frame })) };
 }
 
 /** Answers to the agent's own requests are keyed by where the request ended, below zero so that they never meet request ids. */
@@ -75,53 +94,4 @@ async function putTimeline(tx: Tx, driver: Driver, known: Map<string, number>, p
   const seqs = new Map(known);
   for (const [index, key] of [...latest.keys()].entries()) seqs.set(key, written[index]!.seq);
   return seqs;
-}
-
-/** What the lines say, without effect. */
-function readLines(driver: Driver, reader: Reader, lines: Line[]) {
-  let view = reader.turn?.view;
-  let reply: AgentReply | null = null;
-  const puts: TimelinePut[] = [];
-  const frames: { endOffset: number; raw: Prisma.InputJsonValue }[] = [];
-  const answers: { offset: number; frame: ClientFrame }[] = [];
-  for (const line of lines) {
-    const parsed = line.kind === 'line' ? parseLine(line.text) : null;
-    if (!parsed?.ok) {
-      const refused = refusedLine(line, parsed?.reason);
-      frames.push({ endOffset: line.endOffset, raw: refused.raw });
-      puts.push(refused.put);
-      continue;
-    }
-    const { frame } = parsed;
-    frames.push({ endOffset: line.endOffset, raw: parsed.raw as Prisma.InputJsonValue });
-    if (frame.kind === 'request') answers.push({ offset: -line.endOffset, frame: answerFrame(frame) });
-    else if (frame.kind !== 'notification') {
-      if (frame.id === reader.awaited) reply = toReply(frame);
-    } else if (view && frame.method === 'session/update' && !isNoise(driver, frame.params)) {
-      const step = mapUpdate(view, frame.params);
-      view = step.view;
-      puts.push(...step.puts);
-    }
-  }
-  return { view, reply, puts, frames, answers };
-}
-
-function toReply(frame: Extract<AgentFrame, { kind: 'result' | 'error' }>): AgentReply {
-  return frame.kind === 'result' ? { ok: true, result: frame.result } : { ok: false, error: frame.error };
-}
-
-function isNoise({ deps }: Driver, params: unknown): boolean {
-  const text = deps.agent.noise && agentText(params);
-  return text ? (deps.agent.noise?.test(text) ?? false) : false;
-}
-
-/** A line that is no frame: kept as far as it can be shown, told to the person, and the turn goes on. */
-function refusedLine(line: Line, reason = 'too long') {
-  const text = line.kind === 'line' ? line.text.slice(0, SHOWN_LINE_CHARS_MAX).toWellFormed().replaceAll('\0', '\uFFFD') : '';
-  const detail =
-    line.kind === 'line' ? `${reason}: ${text}` : `one message of ${line.bytes} bytes, more than the protocol allows`;
-  const event = { kind: 'error' as const, title: 'The agent wrote something that is not a message', detail, nextStep: null };
-  // One row, whatever the agent goes on writing: a program that logs to stdout must not fill the timeline.
-  const put: TimelinePut = { key: 'refused', event };
-  return { put, raw: { warrenRefused: reason, text } };
 }

@@ -2,9 +2,11 @@ import type { Message, SessionEvent } from '../../prisma/generated/client.ts';
 import type { Tx } from '../../server/db.ts';
 import { type TimelineEvent, timelineEventSchema } from '../../server/sessions/timeline.ts';
 import { EMPTY_TURN, restoreTurn, type TurnView } from '../acp/map-update.ts';
+import { OVER_TITLE } from '../acp/read-lines.ts';
+import { NOTHING_SPENT, type Spent, TURN_MAX } from '../acp/turn-budget.ts';
 
-/** A turn in progress: which message, which request, and which timeline row each of its blocks is. */
-export type Turn = { message: Message; rpcId: number; view: TurnView; seqs: Map<string, number> };
+/** A turn in progress: which message, which request, what it has spent, and which timeline row each of its blocks is. */
+export type Turn = { message: Message; rpcId: number; view: TurnView; spent: Spent; seqs: Map<string, number> };
 
 export type TurnRow = { seq: number; event: TimelineEvent };
 
@@ -24,11 +26,31 @@ function parseRow(row: SessionEvent): TimelineEvent {
 }
 
 export function beginTurn(message: Message, rpcId: number): Turn {
-  return { message, rpcId, view: EMPTY_TURN, seqs: new Map() };
+  return { message, rpcId, view: EMPTY_TURN, spent: NOTHING_SPENT, seqs: new Map() };
 }
 
 /** The open turn as another worker left it. */
 export async function resumeTurn(tx: Tx, message: Message): Promise<Turn> {
   if (message.rpcId === null) throw new Error(`message ${message.id} is delivered without a request id`);
-  return { message, rpcId: message.rpcId, ...restoreTurn(await turnRows(tx, message.sessionId)) };
+  const rows = await turnRows(tx, message.sessionId);
+  const spent = await spentSince(tx, message, rows);
+  return { message, rpcId: message.rpcId, spent, ...restoreTurn(rows) };
+}
+
+/** What the turn has spent, by what is stored: a worker that takes over gives it no new budget. */
+async function spentSince(tx: Tx, { sessionId, rpcId, agentOffset }: Message, rows: TurnRow[]): Promise<Spent> {
+  const session = await tx.session.findUniqueOrThrow({ where: { id: sessionId }, select: { agentOffset: true } });
+  const prompt = await tx.agentFrame.findFirstOrThrow({
+    where: { sessionId, direction: 'client', offset: BigInt(rpcId!) },
+    orderBy: { id: 'desc' },
+    select: { id: true },
+  });
+  const frames = await tx.agentFrame.count({
+    where: { sessionId, direction: { in: ['agent', 'client'] }, id: { gt: prompt.id } },
+  });
+  // A machine started from its disk may have a shorter file than the one it was delivered to.
+  const bytes = Math.max(0, Number(session.agentOffset - (agentOffset ?? session.agentOffset)));
+  const told = rows.some(({ event }) => event.kind === 'error' && event.title === OVER_TITLE);
+  // Rows of others (pushes, checks) are among them; only one of the turn's own may take it over, and then it is told.
+  return { bytes, frames, rows: told ? rows.length : Math.min(rows.length, TURN_MAX.rows) };
 }
