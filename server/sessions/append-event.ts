@@ -1,3 +1,4 @@
+import type { Prisma } from '../../prisma/generated/client.ts';
 import type { Tx } from '../db.ts';
 import { publishNotice } from '../realtime/publish.ts';
 import { type TimelineEvent, timelineEventSchema } from './timeline.ts';
@@ -20,16 +21,15 @@ export async function writeTimeline(
   writes: TimelineWrite[],
 ): Promise<{ seq: number; rev: number }[]> {
   await lockSession(tx, sessionId);
-  const last = await tx.sessionEvent.aggregate({ where: { sessionId }, _max: { seq: true, rev: true } });
-  let seq = last._max.seq ?? 0;
-  let rev = last._max.rev ?? 0;
+  let { seq, rev } = await lastOf(tx, sessionId);
+  const added: Prisma.SessionEventCreateManyInput[] = [];
   const written: { seq: number; rev: number }[] = [];
   for (const write of writes) {
     const data = timelineEventSchema.parse(write.event);
     rev += 1;
     if (write.seq === undefined) {
       seq += 1;
-      await tx.sessionEvent.create({ data: { orgId, sessionId, seq, rev, kind: data.kind, data } });
+      added.push({ orgId, sessionId, seq, rev, kind: data.kind, data });
     } else {
       await tx.sessionEvent.update({
         where: { sessionId_seq: { sessionId, seq: write.seq } },
@@ -38,8 +38,17 @@ export async function writeTimeline(
     }
     written.push({ seq: write.seq ?? seq, rev });
   }
+  await tx.sessionEvent.createMany({ data: added });
   publishNotice(tx, { kind: 'session', orgId, sessionId, rev });
   return written;
+}
+
+/** Each by its own index, whose last entry is read; the two together as `max` would read the session's whole timeline. */
+async function lastOf(tx: Tx, sessionId: string): Promise<{ seq: number; rev: number }> {
+  const where = { sessionId };
+  const bySeq = await tx.sessionEvent.findFirst({ where, orderBy: { seq: 'desc' }, select: { seq: true } });
+  const byRev = await tx.sessionEvent.findFirst({ where, orderBy: { rev: 'desc' }, select: { rev: true } });
+  return { seq: bySeq?.seq ?? 0, rev: byRev?.rev ?? 0 };
 }
 
 /** Appends one row. See writeTimeline. */

@@ -38,18 +38,17 @@ export async function resumeTurn(tx: Tx, message: Message): Promise<Turn> {
 }
 
 /** What the turn has spent, by what is stored: a worker that takes over gives it no new budget. */
-async function spentSince(tx: Tx, { sessionId, rpcId, agentOffset }: Message, rows: TurnRow[]): Promise<Spent> {
-  const session = await tx.session.findUniqueOrThrow({ where: { id: sessionId }, select: { agentOffset: true } });
-  const prompt = await tx.agentFrame.findFirstOrThrow({
-    where: { sessionId, direction: 'client', offset: BigInt(rpcId!) },
-    orderBy: { id: 'desc' },
-    select: { id: true },
+async function spentSince(tx: Tx, { sessionId, agentOffset }: Message, rows: TurnRow[]): Promise<Spent> {
+  const session = await tx.session.findUniqueOrThrow({
+    where: { id: sessionId },
+    select: { machineId: true, agentOffset: true },
   });
+  const from = agentOffset ?? session.agentOffset;
   const frames = await tx.agentFrame.count({
-    where: { sessionId, direction: { in: ['agent', 'client'] }, id: { gt: prompt.id } },
+    where: { sessionId, machineId: session.machineId ?? '', direction: 'agent', offset: { gt: from } },
   });
   // A machine started from its disk may have a shorter file than the one it was delivered to.
-  const bytes = Math.max(0, Number(session.agentOffset - (agentOffset ?? session.agentOffset)));
+  const bytes = Math.max(0, Number(session.agentOffset - from));
   const told = rows.some(({ event }) => event.kind === 'error' && event.title === OVER_TITLE);
   // Rows of others (pushes, checks) are among them; only one of the turn's own may take it over, and then it is told.
   return { bytes, frames, rows: told ? rows.length : Math.min(rows.length, TURN_MAX.rows) };
