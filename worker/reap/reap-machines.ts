@@ -3,6 +3,7 @@ import type { Machine } from '../../prisma/generated/client.ts';
 import type { HostClient } from '../../server/hosts/host-client.ts';
 import type { WorkerDeps } from '../deps.ts';
 import { endMachineRow, removeMachine } from '../machines/open-machine.ts';
+import { eachOf } from './each-of.ts';
 import { listedHosts } from './listed-hosts.ts';
 
 /** A row is written before its machine is made, and a machine may be on its way out: younger ones are left alone. */
@@ -10,22 +11,27 @@ const SETTLE_MS = 60_000;
 
 /** Brings rows of live machines and what hosts really run in line. A host that does not answer changes nothing. */
 export async function reapMachines(deps: WorkerDeps): Promise<void> {
-  for (const { hostId, client } of await listedHosts(deps)) {
+  await eachOf(await listedHosts(deps), async ({ hostId, client }) => {
     const running = await client.machines();
-    await removeStrangers(deps, client, running);
     const known = new Map(running.map((view) => [view.machineId, view]));
-    const rows = await deps.systemDb.machine.findMany({ where: { hostId, endedAt: null } });
-    for (const row of rows) await settleRow(deps, row, known.get(row.id) ?? null);
-  }
+    await eachOf(
+      [
+        () => eachOf(running, (view) => removeStranger(deps, client, view)),
+        async () => {
+          const rows = await deps.systemDb.machine.findMany({ where: { hostId, endedAt: null } });
+          await eachOf(rows, (row) => settleRow(deps, row, known.get(row.id) ?? null));
+        },
+      ],
+      (part) => part(),
+    );
+  });
 }
 
-async function removeStrangers(deps: WorkerDeps, client: HostClient, running: MachineView[]): Promise<void> {
-  for (const view of running) {
-    if (ageMs(deps, new Date(view.createdAt)) < SETTLE_MS) continue;
-    if ((await deps.systemDb.machine.count({ where: { id: view.machineId, endedAt: null } })) > 0) continue;
-    deps.log.warn({ event: 'machine.orphan_removed', machineId: view.machineId }, 'machine without a live row removed');
-    await client.remove(view.machineId, view.lease);
-  }
+async function removeStranger(deps: WorkerDeps, client: HostClient, view: MachineView): Promise<void> {
+  if (ageMs(deps, new Date(view.createdAt)) < SETTLE_MS) return;
+  if ((await deps.systemDb.machine.count({ where: { id: view.machineId, endedAt: null } })) > 0) return;
+  deps.log.warn({ event: 'machine.orphan_removed', machineId: view.machineId }, 'machine without a live row removed');
+  await client.remove(view.machineId, view.lease);
 }
 
 /** Lost ones are marked; ones that nobody owns any more are removed. Sessions see to their own: their driver notices. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { egressPolicySchema } from '../../hostd/contract/egress.ts';
+import { FakeRefusal } from '../../server/hosts/fake/fake-host.ts';
 import { newId } from '../../server/ids.ts';
 import { openTestDatabase } from '../../server/testing/database.ts';
 import { aSession, jobsOf } from '../../server/testing/fixtures.ts';
@@ -139,6 +140,32 @@ describe('the sweep', () => {
     }
     await sweepLater();
     expect([...rig.fake.snapshots.keys()]).toEqual([kept]);
+  });
+
+  it('sees to the other machines and snapshots when one cannot be removed', async () => {
+    const strangers = [newId('machine'), newId('machine')];
+    for (const machineId of strangers) boot(machineId);
+    const session = await aSession(test.db, rig.org, { state: 'stopped' });
+    const owner = { sessionId: session.id, branch: session.branch };
+    const unowned = await inOrg((tx) => insertMachine(tx, { orgId: rig.org.orgId, hostId, lease: 1, purpose: 'session', owner }));
+    boot(unowned.id);
+    const slept = newId('machine');
+    boot(slept);
+    const snapshots = [newId('snapshot'), newId('snapshot')];
+    for (const snapshotId of snapshots) {
+      const { snapshot } = rig.fake.suspend(slept, { lease: 1, snapshotId });
+      boot(slept);
+      const row = { orgId: rig.org.orgId, hostId, machineId: slept, sessionId: session.id, manifest: snapshot.manifest };
+      await inOrg((tx) => tx.snapshot.create({ data: { id: snapshotId, ...row, storedBytes: 1n, releasedMs: 1 } }));
+    }
+    rig.fake.faults.set('remove', new FakeRefusal('internal', 'stuck'));
+    rig.fake.faults.set('removeSnapshot', new FakeRefusal('internal', 'stuck'));
+    await sweepLater();
+    expect(rig.fake.machines.size).toBe(1);
+    expect(rig.fake.snapshots.size).toBe(1);
+    await sweepLater();
+    expect(rig.fake.machines.size).toBe(0);
+    expect(rig.fake.snapshots.size).toBe(0);
   });
 
   it('ends a check whose job is gone', async () => {
