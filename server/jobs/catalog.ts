@@ -21,6 +21,8 @@ export const JOBS = {
   'apply-egress': { schema: z.object({ ...tenant }), key: 'orgId', retryLimit: UNTIL_DONE },
   /** Every hour: bounds the egress log. */
   'prune-egress': { schema: z.object({}), key: null, retryLimit: 0 },
+  /** Every hour: bounds the raw frames of agents. */
+  'prune-frames': { schema: z.object({}), key: null, retryLimit: 0 },
   /** Every minute: sessions past their deadline, machines of ended sessions, snapshots nobody needs, lost hosts. */
   reap: { schema: z.object({}), key: null, retryLimit: 0 },
 } as const;

@@ -6,6 +6,7 @@ import { erroredOutcome, runCheck } from '../checks/run-check.ts';
 import type { WorkerDeps } from '../deps.ts';
 import { applyEgress } from '../machines/apply-egress.ts';
 import { pruneEgress } from '../reap/prune-egress.ts';
+import { pruneFrames } from '../reap/prune-frames.ts';
 import { reap } from '../reap/reap.ts';
 import { driveSession } from '../sessions/drive-session.ts';
 import { buildTemplate, settleTemplateFailure } from '../templates/build-template.ts';
@@ -39,6 +40,7 @@ function handlers(deps: WorkerDeps, sessionsMax: number): Handlers {
     },
     'apply-egress': { concurrency: 2, run: ({ orgId }) => applyEgress(deps, orgId) },
     'prune-egress': { concurrency: 1, run: () => pruneEgress(deps) },
+    'prune-frames': { concurrency: 1, run: () => pruneFrames(deps) },
     reap: { concurrency: 1, run: () => reap(deps) },
   };
 }
@@ -52,6 +54,7 @@ export async function runJobs(boss: PgBoss, deps: WorkerDeps, { sessionsMax }: {
   for (const name of Object.keys(JOBS) as JobName[]) await startQueue(boss, deps, name, all, counts);
   await boss.schedule('reap', '* * * * *', {}, {});
   await boss.schedule('prune-egress', '17 * * * *', {}, {});
+  await boss.schedule('prune-frames', '37 * * * *', {}, {});
   return counts;
 }
 
