@@ -64,6 +64,34 @@ describe('driving a session', () => {
     expect(opened()).toBe(2);
   });
 
+  it('shows the build it waits for when that has something new, not each time it looks', async () => {
+    const worker = aWorker();
+    const { signals } = worker.deps;
+    let looks = 0;
+    const subscribe = signals.subscribe.bind(signals);
+    signals.subscribe = (id) => {
+      const subscription = subscribe(id);
+      const next: typeof subscription.next = (...wait) => {
+        looks += 1;
+        return subscription.next(...wait);
+      };
+      return { ...subscription, next };
+    };
+    const session = await aTask();
+    void drive(worker, session);
+    const building = () => inOrg((tx) => tx.template.findFirstOrThrow({ where: { repositoryId: rig.repository.id } }));
+    const shown = async () => (await events(session)).filter(({ kind }) => kind === 'progress');
+    await until(async () => expect(await shown()).toMatchObject([{ detail: null }]));
+    const { id } = await building();
+    await inOrg((tx) => tx.template.update({ where: { id }, data: { log: 'Booting\n' } }));
+    await until(async () => expect(await shown()).toMatchObject([{ detail: 'Booting' }]));
+    const before = looks;
+    await until(() => expect(looks).toBeGreaterThan(before + 10));
+    // The task, two transitions at most, and one write for each thing there was to see.
+    const { _max } = await inOrg((tx) => tx.sessionEvent.aggregate({ where: { sessionId: session.id }, _max: { rev: true } }));
+    expect(_max.rev).toBeLessThan(6);
+  });
+
   it('falls asleep when idle, and wakes the same process for a message', async () => {
     await setPolicy({ idleSuspendMs: 1000 });
     const { worker, session, driving } = await aRunningSession();

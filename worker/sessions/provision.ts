@@ -103,6 +103,7 @@ async function awaitTemplate(driver: Driver, session: Session): Promise<Template
   await inOrg(driver, (tx) => tx.session.update({ where: { id: session.id }, data: { templateId: id } }));
   const startedAt = performance.now();
   let seq: number | undefined;
+  let shown: string | null = null;
   for (;;) {
     const template = await inOrg(driver, (tx) => tx.template.findUniqueOrThrow({ where: { id } }));
     if (template.state === 'ready' || template.state === 'failed') {
@@ -121,7 +122,10 @@ async function awaitTemplate(driver: Driver, session: Session): Promise<Template
     }
     if (template.state === 'retired')
       throw new StepError('The template was replaced while it was waited for', id, 'Retry the session.');
-    await show('Building the repository’s template', null, lastLine(template.log));
+    const line = lastLine(template.log);
+    // Each write is a notice to every page, and to ourselves: it would be followed by the next at once.
+    if (seq === undefined || line !== shown) await show('Building the repository’s template', null, line);
+    shown = line;
     await pause(driver, deps.patience.pollMs);
     if ((await readSession(driver)).state !== session.state) throw new MovedError(`session ${session.id} moved on`);
   }
