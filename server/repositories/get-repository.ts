@@ -52,16 +52,21 @@ export type RepositorySummary = Pick<Repository, 'id' | 'slug' | 'name' | 'provi
   templateState: Template['state'] | null;
 };
 
+const REPOSITORIES_MAX = 500;
+
+/** The first by name. */
 export async function listRepositories(tx: Tx): Promise<RepositorySummary[]> {
-  const [repositories, changes, sessions, templates] = await Promise.all([
-    tx.repository.findMany({ orderBy: { name: 'asc' } }),
+  const repositories = await tx.repository.findMany({ orderBy: { name: 'asc' }, take: REPOSITORIES_MAX });
+  const ids = repositories.map(({ id }) => id);
+  const [changes, sessions, templates] = await Promise.all([
     tx.change.groupBy({ by: ['repositoryId'], where: { state: 'open' }, _count: true }),
     tx.session.groupBy({ by: ['repositoryId'], _count: true }),
-    tx.template.findMany({
-      distinct: ['repositoryId'],
-      orderBy: { createdAt: 'desc' },
-      select: { repositoryId: true, state: true },
-    }),
+    // Prisma would read every template there ever was and pick the newest itself.
+    tx.$queryRaw<{ repositoryId: string; state: Template['state'] | null }[]>`
+      select repository.id as "repositoryId", (
+        select state::text from "Template" where "repositoryId" = repository.id order by "createdAt" desc limit 1
+      ) as state
+      from "Repository" repository where repository.id = any(${ids})`,
   ]);
   const countOf = (groups: { repositoryId: string; _count: number }[], id: string) =>
     groups.find(({ repositoryId }) => repositoryId === id)?._count ?? 0;

@@ -1,5 +1,5 @@
 import { hasDesktop } from '../../hostd/contract/images.ts';
-import type { Check, Template } from '../../prisma/generated/client.ts';
+import type { Check, SessionEvent, Template } from '../../prisma/generated/client.ts';
 import type { Tx } from '../db.ts';
 import { environmentSchema } from '../environments/environment.ts';
 import { notFound } from '../errors.ts';
@@ -8,6 +8,9 @@ import { type TimelineEvent, type TimelineRow, timelineEventSchema } from './tim
 
 const LOG_TAIL_CHARS = 8000;
 const EVENTS_MAX = 2000;
+/** Of one reply, looked at after each piece that is read: one row alone may have some hundred kB of diffs. */
+const EVENTS_CHARS_MAX = 4_000_000;
+const PIECE_ROWS = 200;
 const ROWS_MAX = 100;
 
 /** Everything the session's page shows beside its timeline. Costs no compute: nothing here asks a machine. */
@@ -20,6 +23,8 @@ export async function getSession(tx: Tx, sessionId: string) {
   const messages = await tx.message.findMany({
     where: { sessionId, state: { in: ['queued', 'delivered'] } },
     orderBy: { seq: 'asc' },
+    take: ROWS_MAX,
+    select: { id: true, kind: true, state: true, createdAt: true, cancelAt: true },
   });
   const wakes = await tx.wake.findMany({ where: { sessionId }, orderBy: { requestedAt: 'desc' }, take: ROWS_MAX });
   const machine = session.machineId ? await tx.machine.findUnique({ where: { id: session.machineId } }) : null;
@@ -46,7 +51,8 @@ export async function getSession(tx: Tx, sessionId: string) {
     repository,
     change,
     checks: checks.map(summarizeCheck),
-    queued: messages.map(({ id, kind, state, text, createdAt, cancelAt }) => ({ id, kind, state, text, createdAt, cancelAt })),
+    /** Their texts are in the timeline. */
+    queued: messages,
     wakes,
     machine: machine && {
       id: machine.id,
@@ -83,20 +89,32 @@ function readSuspend(row: { data: unknown; at: Date }): (Extract<TimelineEvent, 
 }
 
 /**
- * Timeline rows that changed after a revision, oldest revision first, at most EVENTS_MAX. The reply's `rev` is where the
- * next call goes on; merge rows by `seq`.
+ * Timeline rows that changed after a revision, oldest revision first, up to a number of rows and of bytes. The reply's `rev` is
+ * where the next call goes on; merge rows by `seq`.
  */
 export async function listEvents(tx: Tx, sessionId: string, afterRev: number): Promise<{ rows: TimelineRow[]; rev: number }> {
   if (!(await tx.session.findUnique({ where: { id: sessionId }, select: { id: true } }))) throw notFound('session');
-  const found = await tx.sessionEvent.findMany({
-    where: { sessionId, rev: { gt: afterRev } },
-    orderBy: { rev: 'asc' },
-    take: EVENTS_MAX,
-  });
+  const found = await readEvents(tx, sessionId, afterRev);
   // An older version of ours may have written a kind that is no more; the others still show.
   const rows = found.flatMap(({ seq, rev, at, data }) => {
     const event = timelineEventSchema.safeParse(data);
     return event.success ? [{ seq, rev, at: at.toISOString(), event: event.data }] : [];
   });
   return { rows, rev: found.at(-1)?.rev ?? afterRev };
+}
+
+async function readEvents(tx: Tx, sessionId: string, afterRev: number): Promise<SessionEvent[]> {
+  const found: SessionEvent[] = [];
+  let chars = 0;
+  while (found.length < EVENTS_MAX && chars < EVENTS_CHARS_MAX) {
+    const piece = await tx.sessionEvent.findMany({
+      where: { sessionId, rev: { gt: found.at(-1)?.rev ?? afterRev } },
+      orderBy: { rev: 'asc' },
+      take: PIECE_ROWS,
+    });
+    found.push(...piece);
+    if (piece.length < PIECE_ROWS) break;
+    chars += JSON.stringify(piece.map(({ data }) => data)).length;
+  }
+  return found;
 }

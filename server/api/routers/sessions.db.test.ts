@@ -8,7 +8,7 @@ import type { HostClient } from '../../hosts/host-client.ts';
 import { HostError } from '../../hosts/host-error.ts';
 import { newId } from '../../ids.ts';
 import { createRepository } from '../../repositories/create-repository.ts';
-import { appendEvent, updateEvent } from '../../sessions/append-event.ts';
+import { appendEvent, updateEvent, writeTimeline } from '../../sessions/append-event.ts';
 import { SESSION_STATES, type SessionState } from '../../sessions/states.ts';
 import { callerFor } from '../../testing/caller.ts';
 import { openTestDatabase } from '../../testing/database.ts';
@@ -55,7 +55,7 @@ describe('sessions.create', () => {
       status: 'starting',
       session: { state: 'provisioning', title: 'Fix the failing test.', branch: `warren/${sessionId}`, scripted: true },
       repository: { slug: 'shop' },
-      queued: [{ kind: 'task', state: 'queued', text: 'Fix the failing test.\nThank you.' }],
+      queued: [{ kind: 'task', state: 'queued' }],
       change: null,
       wakes: [],
     });
@@ -149,7 +149,7 @@ describe('what a person may ask of a session', () => {
     expect(await api.sessions.get({ org: org.slug, sessionId: asleep.id })).toMatchObject({
       status: 'waking',
       wakes: [{ cause: 'message', outcome: 'pending' }],
-      queued: [{ text: 'One more thing.' }],
+      queued: [{ kind: 'message', state: 'queued' }],
     });
     const ended = await aSession(db, org, { state: 'stopped' });
     const late = api.sessions.send({ org: org.slug, sessionId: ended.id, text: 'Hello?' });
@@ -172,6 +172,22 @@ describe('sessions.events', () => {
       { seq: 2, rev: 2 },
     ]);
     expect(after).toMatchObject({ rows: [{ seq: 1, rev: 3, event: { text: 'Hello' } }], rev: 3 });
+  });
+
+  it('comes in pieces of some megabytes, the next from where the last ended', async () => {
+    const { id: sessionId } = await aSession(db, org);
+    const event = { kind: 'agent_text', text: 'x'.repeat(50_000), thought: false } as const;
+    await inOrg((tx) => writeTimeline(tx, { orgId: org.orgId, sessionId }, Array(500).fill({ event })));
+    const seqs: number[] = [];
+    let rev = 0;
+    for (;;) {
+      const reply = await api.sessions.events({ org: org.slug, sessionId, afterRev: rev });
+      if (reply.rows.length === 0) break;
+      expect(JSON.stringify(reply).length).toBeLessThan(20_000_000);
+      seqs.push(...reply.rows.map(({ seq }) => seq));
+      rev = reply.rev;
+    }
+    expect(seqs).toEqual(Array.from({ length: 500 }, (_, index) => index + 1));
   });
 
   it('has no gaps and no revision twice when many write at once', async () => {
