@@ -89,7 +89,7 @@ export class QemuGuestAgent implements VmAgent {
     // Setting it starts a program in the guest; most wakes come soon after the sleep and need none.
     if ((await offMs()) < CLOCK_SET_BEYOND_MS) return;
     const now = epochMs + performance.now() - startedAt;
-    await this.#call('guest-set-time', { time: Math.round(now * 1_000) * 1_000 });
+    await this.#call('guest-set-time', { time: Math.round(now * 1_000) * 1_000 }, EXEC_DEADLINE_MS);
     const left = await offMs();
     if (left > CLOCK_TOLERANCE_MS) throw unreachable(`its clock is off by ${Math.round(left)} ms and could not be set`);
   }
