@@ -19,7 +19,7 @@ const ZOMBIE_GRACE_MS = 1_000;
 const TAIL_BYTES = 4096;
 /** Added to a signal's number in the exit code of a program that ended of what ended its child. */
 const SIGNALLED = 128;
-const HARMLESS = /doesn't support requested feature/;
+const HARMLESS = /doesn't support requested feature|info: QEMU waiting for connection/;
 
 type Sighting = { startTimeTicks: string; isZombie: boolean; cpuMs: number };
 
