@@ -46,7 +46,8 @@ export class Hostd {
       if (!isErrno(error, 'EEXIST')) throw error;
     });
     const token = randomBytes(24).toString('base64url');
-    // Dies with us, however we end; machines do not, which is hostd's promise, and the next start removes them.
+    // Dies with us, however we end, and does not hear our Ctrl-C; machines do not, which is hostd's promise, and the next start
+    // removes them.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, ...HOSTD_NODE_OPTIONS, MAIN], {
       env: {
         ...{ PATH: SYSTEM_PATH, NODE_ENV: 'production', HOSTD_DATA_DIR: dataDir, HOSTD_PORT: '0', HOSTD_TOKEN: token },
@@ -55,6 +56,7 @@ export class Hostd {
         ...{ HOSTD_ACCELERATOR: accelerator, HOSTD_SPARES: '2' },
         HOSTD_OBJECT_STORE: objectStore,
       },
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const port = await portOf(child, logPath);

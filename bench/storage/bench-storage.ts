@@ -40,8 +40,8 @@ const SESSION_FILES = ['memory', 'disk.raw', 'device.state'] as const;
 type Incremental = { tool: string; firstMs: number; ms: number[]; storedBytes: number; restoreMs: number; rssMiB: number };
 
 export async function benchStorage(options: StorageOptions): Promise<StorageFigures> {
-  const { dir, say } = options;
-  const corpus = await ensureCorpus(path.join(dir, 'corpus'), options.sessions, say);
+  const { dir } = options;
+  const corpus = await ensureCorpus({ ...options, dir: path.join(dir, 'corpus') });
   const work = path.join(dir, 'work');
   await removeAll(work);
   const measured: Measured = { random: null, agent: null, fleet: null };

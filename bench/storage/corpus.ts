@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { ExecResult, MachineSource, MachineView, SnapshotView } from '../../hostd/contract/machines.ts';
 import { HostdProcess } from '../../hostd/machines/testing/hostd-process.ts';
@@ -48,8 +49,16 @@ python3 -m compileall -q -f /usr/lib/python3/dist-packages >/dev/null 2>&1 || tr
 grep -rn 'task ${index}' /workspace/warren | wc -l
 sync`;
 
-/** Makes what is missing of the corpus below `dir` and returns where its files are. @param dir absolute, on the test host's file system */
-export async function ensureCorpus(dir: string, sessions: number, say: (line: string) => void): Promise<Corpus> {
+type Options = {
+  /** Absolute, on the test host's file system. */
+  dir: string;
+  sessions: number;
+  say: (line: string) => void;
+  interrupted: AbortSignal;
+};
+
+/** Makes what is missing of the corpus below `dir` and returns where its files are. */
+export async function ensureCorpus({ dir, sessions, say, interrupted }: Options): Promise<Corpus> {
   const { layout } = await openTestHost();
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await symlink(layout.images, path.join(dir, 'images')).catch(() => undefined);
@@ -67,8 +76,7 @@ export async function ensureCorpus(dir: string, sessions: number, say: (line: st
   try {
     const known = new Set((await hostd.call<SnapshotView[]>('GET', 'snapshots')).map((one) => one.snapshotId));
     // What a run that was cut off left, half worked in.
-    for (const { machineId } of await hostd.call<MachineView[]>('GET', 'machines'))
-      await hostd.call('DELETE', `machines/${machineId}?lease=${LEASE}`);
+    await removeMachines(hostd);
     const make = async (name: string, source: MachineSource, work: string, before?: (machineId: string) => Promise<void>) => {
       if (known.has(idOf(name))) return;
       const startedAt = performance.now();
@@ -76,7 +84,7 @@ export async function ensureCorpus(dir: string, sessions: number, say: (line: st
       const body = { lease: LEASE, source, ...TEMPLATE, hostname: `c${name}`, egress: { services: [], allow: [] } };
       await hostd.call<MachineView>('PUT', `machines/${machineId}`, body);
       await before?.(machineId);
-      await runLong(hostd, machineId, work);
+      await runLong(hostd, machineId, work, interrupted);
       await hostd.call('POST', `machines/${machineId}/suspend`, { lease: LEASE, snapshotId: idOf(name) });
       say(`corpus: ${name} made in ${Math.round((performance.now() - startedAt) / 1000)} s`);
     };
@@ -90,12 +98,18 @@ export async function ensureCorpus(dir: string, sessions: number, say: (line: st
     for (let index = 0; index < sessions; index += 1) await make(`s${index}`, template, sessionWork(index));
     return corpus();
   } finally {
+    await removeMachines(hostd).catch(() => undefined);
     await hostd.kill();
   }
 }
 
+async function removeMachines(hostd: HostdProcess): Promise<void> {
+  for (const { machineId } of await hostd.call<MachineView[]>('GET', 'machines'))
+    await hostd.call('DELETE', `machines/${machineId}?lease=${LEASE}`);
+}
+
 /** Work that may take longer than a request may. @throws with the end of what it printed when it fails */
-async function runLong(hostd: HostdProcess, machineId: string, work: string): Promise<void> {
+async function runLong(hostd: HostdProcess, machineId: string, work: string, interrupted: AbortSignal): Promise<void> {
   const exec = async (script: string, stdin = '') => {
     const body = { argv: ['bash', '-lc', script], user: 'agent', stdin, timeoutMs: 120_000 };
     return (await hostd.call<ExecResult>('POST', `machines/${machineId}/exec`, body)).stdout.trim();
@@ -105,7 +119,7 @@ async function runLong(hostd: HostdProcess, machineId: string, work: string): Pr
     work,
   );
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await setTimeout(LOOK_MS, undefined, { signal: interrupted });
     const code = await exec('cat /tmp/work.code 2>/dev/null');
     if (code === '0') return;
     if (code !== '') throw new Error(`work in ${machineId} failed: ${await exec('tail -c 2000 /tmp/work.log')}`);

@@ -96,7 +96,9 @@ export class HostdProcess {
       HOSTD_FAULT: fault ? `${fault.point}=${fault.action}` : '',
       ...this.#env,
     };
-    const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    // Ctrl-C is ours to hear, not its: whoever started it removes its machines first. It still dies with us, however we end.
+    const argv = ['--pdeathsig', 'KILL', process.execPath, MAIN];
+    const child = spawn('setpriv', argv, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#exited = new Promise((resolve) => child.once('exit', () => resolve('exited')));
     const held = Promise.withResolvers<'held'>();
