@@ -6,16 +6,18 @@ import readline from 'node:readline';
 import { promisify } from 'node:util';
 import { loadHostEnv } from '../hostd/env.ts';
 import { quoteArg, quoteArgv } from '../hostd/guest/quote.ts';
+import { putToSleep } from '../hostd/machines/testing/asleep.ts';
 import { openHost } from '../hostd/open-host.ts';
 import { ROOT } from './settings.ts';
 
 /*
  * Runs a command, as root, on a computer whose cgroup v2 hierarchy has every controller, for hosts that have none: an emulated
  * one with the kernel of the guest image, over the files of this one. What the command writes is gone with it, apart from what it
- * prints. hostd's data directory there is a disk of its own with a copy of the image; its machines are emulated by what is
- * emulated itself, so everything takes minutes. It is in Debian: qemu-system-x86 xfsprogs e2fsprogs cpio.
+ * prints. hostd's data directory there is a disk of its own with a copy of the image and a guest that was booted and put to sleep
+ * here: its machines are emulated by what is emulated itself, so everything takes minutes and a boot would take an hour. It is in
+ * Debian: qemu-system-x86 xfsprogs e2fsprogs cpio.
  *
- *     npx node scripts/on-cgroup2.ts npx vitest run --project vm hostd/jail/machine-cgroup.vm.test.ts
+ *     npx node scripts/on-cgroup2.ts npx vitest run --project vm hostd/jail/*cgroup.vm.test.ts
  */
 const run = promisify(execFile);
 const MEMORY_GIB = 6;
@@ -102,7 +104,7 @@ async function makeInitrd(dir: string, disk: string, script: string): Promise<st
   return initrd;
 }
 
-/** An XFS with a copy of the image on it, laid out as hostd's data directory. */
+/** An XFS with a copy of the image on it and a guest that sleeps, laid out as hostd's data directory. */
 async function makeDisk(dir: string, imageDir: string): Promise<string> {
   const [disk, mount] = [path.join(dir, 'disk'), path.join(dir, 'mount')];
   await run('truncate', ['--size', `${DISK_GIB}G`, disk]);
@@ -112,6 +114,7 @@ async function makeDisk(dir: string, imageDir: string): Promise<string> {
   try {
     await mkdir(path.join(mount, 'images'), { mode: 0o700 });
     await run('cp', ['--recursive', '--sparse=always', imageDir, path.join(mount, 'images')]);
+    await putToSleep(mount);
   } finally {
     await run('umount', [mount]);
   }
