@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Db } from '../db.ts';
 import type { MachineCaller } from '../internal/authorize.ts';
 import { outwaitDatabase } from '../internal/outwait-database.ts';
+import { readBody } from '../internal/read-body.ts';
 import { sendJson } from '../internal/respond.ts';
 import type { Logger } from '../logger.ts';
 import { parseJson } from '../parse-json.ts';
@@ -10,7 +11,6 @@ import { parseOrgPolicy } from '../policy/policy.ts';
 import { answerAsDemo } from './demo/answer.ts';
 import { errorBody, type ModelError } from './model-error.ts';
 import type { ModelProvider } from './provider.ts';
-import { readBody } from './read-body.ts';
 import { recordCallEnd, recordCallStart } from './record-call.ts';
 import { type RelayDeps, type RelayResult, relayResponse } from './relay.ts';
 

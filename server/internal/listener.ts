@@ -7,6 +7,7 @@ import type { Trouble } from '../realtime/contract.ts';
 import { readTrouble, TROUBLE_PATH } from '../realtime/trouble.ts';
 import { type AuthorizeDeps, authorizeMachine } from './authorize.ts';
 import { outwaitDatabase } from './outwait-database.ts';
+import { readBody } from './read-body.ts';
 import { sendText } from './respond.ts';
 
 /*
@@ -54,22 +55,11 @@ async function handle(deps: InternalDeps, req: IncomingMessage, res: ServerRespo
 
 /** Asks nothing of the database, which is in trouble. */
 async function takeTrouble(deps: InternalDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const body = await readSmallBody(req);
-  const trouble = body === null ? null : readTrouble(deps.grantSecret, req.headers.authorization, body);
+  const body = await readBody(req, TROUBLE_BYTES_MAX);
+  const trouble = body && readTrouble(deps.grantSecret, req.headers.authorization, body.toString('utf8'));
   if (!trouble) return sendText(res, 401, 'This address is for workers of this installation.');
   deps.onTrouble?.(trouble);
   res.writeHead(204).end();
-}
-
-/** Null when it is larger than anything a worker says; the rest is read, so that the client gets the answer. */
-async function readSmallBody(req: IncomingMessage): Promise<string | null> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of req as AsyncIterable<Buffer>) {
-    bytes += piece.byteLength;
-    if (bytes <= TROUBLE_BYTES_MAX) pieces.push(piece);
-  }
-  return bytes <= TROUBLE_BYTES_MAX ? Buffer.concat(pieces).toString('utf8') : null;
 }
 
 function pathOf(req: IncomingMessage): string {

@@ -1,36 +1,15 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import pg from 'pg';
 import { expect, it } from 'vitest';
 import { readBody } from '../../server/hosts/http-request.ts';
 import type { Trouble } from '../../server/realtime/contract.ts';
 import { readTrouble } from '../../server/realtime/trouble.ts';
 import { openTestDatabase } from '../../server/testing/database.ts';
+import { fillDisk } from '../../server/testing/fill-disk.ts';
 import { workerRig } from '../testing/rig.ts';
 
 const test = openTestDatabase();
 const { rig, aWorker, aRunningSession, setPolicy, drive, say, read, messages, events, until } = workerRig(test);
-
-/** From now on PostgreSQL refuses what the agent says with its own error for a full disk. A sequence counts refusals: it is not rolled back. */
-async function fillDisk() {
-  const owner = new pg.Client(test.urls.ownerUrl);
-  await owner.connect();
-  await owner.query(`
-    create sequence refusals;
-    create function no_space() returns trigger language plpgsql security definer as $$
-    begin
-      perform nextval('refusals');
-      raise exception using errcode = '53100', message = 'could not extend file: No space left on device';
-    end $$;
-    create trigger no_space before insert on "AgentFrame" for each row when (new.direction = 'agent') execute function no_space()`);
-  return {
-    refusals: async () => Number((await owner.query('select last_value from refusals')).rows[0].last_value),
-    giveBack: async () => {
-      await owner.query('drop function no_space cascade');
-      await owner.end();
-    },
-  };
-}
 
 /** Web's internal port, as far as workers speak to it. */
 async function listenForTroubles(grantSecret: string) {
@@ -55,7 +34,7 @@ it('a turn outlasts a full disk of the database, however often it is tried, and 
   const web = await listenForTroubles(worker.deps.grantSecret);
   worker.deps.internalUrl = web.url;
   const { session } = await aRunningSession(worker);
-  const { refusals, giveBack } = await fillDisk();
+  const { refusals, giveBack } = await fillDisk(test, 'AgentFrame', "new.direction = 'agent'");
   await say(session, 'Go on');
   // More tries than a step that fails is given.
   await until(async () => expect(await refusals()).toBeGreaterThan(6));
